@@ -1,0 +1,155 @@
+//! The logged-in agents: where they work, what they are ready for, what they hold. Load is counted from parties, for every
+//! way in which an agent gets work.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::commit::{EventNumber, InteractionKey};
+use crate::names::{AgentId, LabelId, MediaTypeId};
+use crate::sessions::ClientRef;
+use crate::setup::AgentSetup;
+use crate::time::Milliseconds;
+use crate::timers::TimerHandle;
+
+/// Why somebody or something is as it is, in the client's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reason {
+    /// ReasonSystemName.
+    pub system_name: String,
+    /// ReasonDescription.
+    pub description: String,
+    /// The reason's number.
+    pub number: i32,
+}
+
+/// One medium of a logged-in agent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MediaState {
+    /// Whether he takes work of it.
+    pub ready: bool,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Offers and handled interactions of this medium.
+    pub load: u32,
+    /// Up to which load a reporting engine last said that he can take more, if any did.
+    pub reported_capacity: Option<u32>,
+    /// The newest reporting event when he last made himself ready.
+    pub ready_since_event: EventNumber,
+}
+
+/// A logged-in agent.
+#[derive(Clone, Debug)]
+pub struct AgentState {
+    /// Where he works.
+    pub place: LabelId,
+    /// The connections on which he is logged in; none while he may still come back.
+    pub clients: Vec<ClientRef>,
+    /// The media that he has added.
+    pub media: BTreeMap<MediaTypeId, MediaState>,
+    /// Do not disturb: no offers at all.
+    pub do_not_disturb: bool,
+    /// Why he is in his state.
+    pub reason: Option<Reason>,
+    /// When he logged in.
+    pub logged_in_at: Milliseconds,
+    /// Since when he has had nothing new: his login, or the end of the last offer or interaction.
+    pub idle_since: Milliseconds,
+    /// The newest reporting event about him.
+    pub last_event: EventNumber,
+    /// Logs him out when he does not come back.
+    pub reconnect_timer: Option<TimerHandle>,
+    /// What he handles.
+    pub handled: BTreeSet<InteractionKey>,
+    /// What he is offered.
+    pub offered: BTreeSet<InteractionKey>,
+    /// What he stands with in the router's lists, by medium.
+    pub listed: BTreeMap<MediaTypeId, Standing>,
+}
+
+/// How a free agent ranks: the least loaded first, then the longest idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Standing {
+    /// Load of the medium.
+    pub load: u32,
+    /// Since when he has had nothing new.
+    pub idle_since: Milliseconds,
+}
+
+impl AgentState {
+    /// A fresh login.
+    pub fn new(place: LabelId, now: Milliseconds) -> Self {
+        Self {
+            place,
+            clients: Vec::new(),
+            media: BTreeMap::new(),
+            do_not_disturb: false,
+            reason: None,
+            logged_in_at: now,
+            idle_since: now,
+            last_event: EventNumber(0),
+            reconnect_timer: None,
+            handled: BTreeSet::new(),
+            offered: BTreeSet::new(),
+            listed: BTreeMap::new(),
+        }
+    }
+
+    /// His standing for a medium, when he can take one more of it now.
+    pub fn standing(&self, setup: &AgentSetup, media_type: MediaTypeId) -> Option<Standing> {
+        let media = self.media.get(&media_type)?;
+        let free = media.ready
+            && !self.do_not_disturb
+            && !self.clients.is_empty()
+            && media.load < setup.capacity_for(media_type)
+            && media.reported_capacity.is_none_or(|most| media.load < most)
+            && setup.total.is_none_or(|total| self.total_load() < total);
+        free.then_some(Standing { load: media.load, idle_since: self.idle_since })
+    }
+
+    /// Offers and handled interactions of all media.
+    pub fn total_load(&self) -> u32 {
+        (self.handled.len() + self.offered.len()) as u32
+    }
+}
+
+/// All logged-in agents.
+pub type Agents = BTreeMap<AgentId, AgentState>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Id;
+    use crate::sessions::ConnectionId;
+
+    fn email() -> MediaTypeId {
+        MediaTypeId::from_index(0)
+    }
+
+    fn ready_agent() -> AgentState {
+        let mut agent = AgentState::new(LabelId::from_index(0), Milliseconds(5));
+        agent.clients.push(ClientRef { connection: ConnectionId(1), proxy_client_id: 0 });
+        agent.media.insert(email(), MediaState { ready: true, ..MediaState::default() });
+        agent
+    }
+
+    #[test]
+    fn an_agent_is_free_up_to_his_capacity_and_only_while_ready_connected_and_disturbable() {
+        let setup = AgentSetup { other_media: 1, ..AgentSetup::default() };
+        let agent = ready_agent();
+        assert_eq!(agent.standing(&setup, email()), Some(Standing { load: 0, idle_since: Milliseconds(5) }));
+        assert_eq!(agent.standing(&setup, MediaTypeId::from_index(1)), None, "a medium that he did not add");
+
+        let mut busy = ready_agent();
+        busy.media.get_mut(&email()).unwrap().load = 1;
+        let mut away = ready_agent();
+        away.clients.clear();
+        let mut undisturbed = ready_agent();
+        undisturbed.do_not_disturb = true;
+        let mut full_elsewhere = ready_agent();
+        full_elsewhere.media.get_mut(&email()).unwrap().reported_capacity = Some(0);
+        for agent in [busy, away, undisturbed, full_elsewhere] {
+            assert_eq!(agent.standing(&setup, email()), None);
+        }
+        let rule = AgentSetup { other_media: 5, total: Some(0), ..AgentSetup::default() };
+        assert_eq!(ready_agent().standing(&rule, email()), None, "the total of the rule");
+    }
+}

@@ -1,0 +1,339 @@
+//! The engine: everything that decides. One value, changed only by [`Engine::step`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ixn_configuration::Configuration;
+use ixn_proto::{ClientEnvelope, KeyValueList};
+
+use crate::agents::Agents;
+use crate::commit::{CommitNumber, Counters, Epoch, InteractionKey, TakenOver};
+use crate::contents::{Contents, DEFAULT_CACHE_BYTES};
+use crate::idempotency::Idempotency;
+use crate::inspection::{InspectionRequest, InspectionResponse};
+use crate::interactions::Interactions;
+use crate::journal::Journal;
+use crate::names::{AgentId, StrategyId};
+use crate::requests::Waiter;
+use crate::requests::jobs::Jobs;
+use crate::requests::pulls::Pulls;
+use crate::requests::topics::Topics;
+use crate::routing::lines::Lines;
+use crate::sessions::{ClientRef, ConnectionId, Sessions};
+use crate::setup::Setup;
+use crate::time::Milliseconds;
+use crate::timers::Timers;
+use crate::views::Views;
+use crate::vocabulary::Vocabulary;
+use crate::workbins::Workbins;
+
+/// How many timers and re-checks one step takes at most; the rest goes on in the next step.
+const SLICE: usize = 64;
+/// How many moves into routing and offers one step makes at most.
+const MOVES: usize = 64;
+
+/// What happens to the engine.
+#[derive(Debug)]
+pub enum Input {
+    /// A connection was opened.
+    Connected(ConnectionId),
+    /// A request arrived on it.
+    Request(ConnectionId, Box<ClientEnvelope>),
+    /// It is gone.
+    Disconnected(ConnectionId),
+    /// A logical client reads too slowly: what waited for it is lost, so it must start anew.
+    ClientOverflowed(ClientRef),
+    /// User data was read; `None` when the database has none.
+    ContentsLoaded(Vec<(InteractionKey, Option<Bytes>)>),
+    /// A subscriber asked to resume from a number that the log no longer holds.
+    ReportingGap {
+        /// The subscriber.
+        client: ClientRef,
+        /// The number it asked for.
+        asked: u64,
+        /// The oldest number still held.
+        oldest_held: u64,
+        /// Whether it wants interactions in the state.
+        with_interactions: bool,
+    },
+    /// Somebody looks, without changing anything.
+    Inspect {
+        /// Names the answer.
+        token: u64,
+        /// The question.
+        request: Box<InspectionRequest>,
+    },
+    /// The configuration has changed; it has been checked.
+    Configured(Arc<Configuration>),
+    /// Nothing but time has passed.
+    Tick,
+}
+
+/// What the engine wants done, once all it depends on is durable.
+#[derive(Debug, PartialEq)]
+pub enum Output {
+    /// Send an encoded server envelope.
+    Send {
+        /// To whom.
+        client: ClientRef,
+        /// The envelope, with `proxy_client_id` set.
+        envelope: Bytes,
+    },
+    /// End a connection after what was sent.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+        /// Why, for the log and the status.
+        reason: String,
+    },
+    /// Let a reporting subscriber follow the log.
+    Subscribe {
+        /// Who.
+        client: ClientRef,
+        /// The event after which it wants to hear.
+        after_event: u64,
+        /// What it wants to hear.
+        filter: Subscription,
+    },
+    /// End a subscription.
+    Unsubscribe(ClientRef),
+    /// A configuration could not be put into force; the old one stays.
+    ConfigurationRefused(String),
+    /// The answer to an [`Input::Inspect`].
+    Inspected {
+        /// As asked.
+        token: u64,
+        /// The answer.
+        response: Box<InspectionResponse>,
+    },
+}
+
+/// What a reporting subscriber wants to hear.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// Placements in workbins and takings from them too.
+    pub workbins: bool,
+    /// Whether full state, when it must be sent, holds interactions.
+    pub with_interactions: bool,
+}
+
+/// What a timer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// A router's step.
+    Step(InteractionKey),
+    /// Routing as a whole.
+    Routing(InteractionKey),
+    /// An invitation.
+    Delivering(InteractionKey, u64),
+    /// An agent's silence about an interaction.
+    Handling(InteractionKey, AgentId),
+    /// The time in which a lost agent may come back.
+    Reconnect(AgentId),
+}
+
+/// What must be looked at before the step ends.
+#[derive(Debug, Default)]
+pub(crate) struct Wake {
+    pub(crate) views: BTreeSet<usize>,
+    pub(crate) agents: BTreeSet<AgentId>,
+}
+
+/// Totals of a strategy.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StrategyCounts {
+    pub(crate) current: usize,
+    pub(crate) total: u64,
+    pub(crate) last_submitted_at: Milliseconds,
+}
+
+/// The engine.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) now: Milliseconds,
+    pub(crate) epoch: Epoch,
+    /// The commit that the current batch will be.
+    pub(crate) batch: CommitNumber,
+    pub(crate) setup: Setup,
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) counters: Counters,
+    pub(crate) interactions: Interactions,
+    pub(crate) views: Views,
+    pub(crate) agents: Agents,
+    pub(crate) sessions: Sessions,
+    pub(crate) lines: Lines,
+    pub(crate) strategies: BTreeMap<StrategyId, StrategyCounts>,
+    pub(crate) timers: Timers<Timer>,
+    pub(crate) contents: Contents<Waiter>,
+    pub(crate) idempotency: Idempotency,
+    pub(crate) journal: Journal,
+    pub(crate) wake: Wake,
+    pub(crate) state_pages: crate::reporting::StatePages,
+    pub(crate) workbins: Workbins,
+    pub(crate) pulls: Pulls,
+    pub(crate) topics: Topics,
+    pub(crate) jobs: Jobs,
+    pub(crate) request_counts: crate::figures::RequestCounts,
+    /// Restored interactions that were with somebody; empty once recovered.
+    pub(crate) unsettled: Vec<InteractionKey>,
+    /// Views lack the interactions after this one, since the configuration changed.
+    pub(crate) unindexed_after: Option<InteractionKey>,
+    outputs: Vec<Output>,
+}
+
+impl Engine {
+    /// An engine over an empty state; [restore](crate::restore) fills it.
+    pub fn new(setup: Setup, vocabulary: Vocabulary, taken_over: &TakenOver, now: Milliseconds) -> Self {
+        let mut counters = taken_over.counters;
+        counters.next_interaction = counters.next_interaction.max(1);
+        counters.next_place_in_queue = counters.next_place_in_queue.max(1);
+        counters.next_ticket = counters.next_ticket.max(1);
+        counters.next_session = counters.next_session.max(1);
+        let views = Views::new(&setup);
+        Self {
+            now: now.max(Milliseconds(taken_over.at_milliseconds)),
+            epoch: taken_over.epoch,
+            batch: taken_over.number.next(),
+            setup,
+            vocabulary,
+            counters,
+            interactions: Interactions::default(),
+            views,
+            agents: Agents::new(),
+            sessions: Sessions::default(),
+            lines: Lines::default(),
+            strategies: BTreeMap::new(),
+            timers: Timers::default(),
+            contents: Contents::new(DEFAULT_CACHE_BYTES),
+            idempotency: Idempotency::default(),
+            journal: Journal::new(taken_over.last_event),
+            wake: Wake::default(),
+            state_pages: crate::reporting::StatePages::default(),
+            workbins: Workbins::default(),
+            pulls: Pulls::default(),
+            topics: Topics::default(),
+            jobs: Jobs::default(),
+            request_counts: crate::figures::RequestCounts::default(),
+            unsettled: Vec::new(),
+            unindexed_after: None,
+            outputs: Vec::new(),
+        }
+    }
+
+    /// One step: the input's whole effect. `now` never goes back: a clock that does is held.
+    pub fn step(&mut self, now: Milliseconds, input: Input) {
+        self.now = self.now.max(now);
+        self.fire_timers();
+        match input {
+            Input::Connected(connection) => {
+                self.sessions.connections.insert(connection, false);
+            }
+            Input::Request(connection, envelope) => {
+                self.count_request(connection, &envelope);
+                self.request(connection, *envelope);
+            }
+            Input::Disconnected(connection) => self.disconnected(connection),
+            Input::ClientOverflowed(client) => self.overflowed(client),
+            Input::ContentsLoaded(loaded) => {
+                for (key, data) in loaded {
+                    let data = KeyValueList::from_encoded(data.unwrap_or_default());
+                    // What has ended meanwhile is not kept, but who waits for it must hear.
+                    let lives = self.interactions.get(key).is_some();
+                    for waiter in self.contents.loaded(key, lives.then_some(data)) {
+                        self.contents_arrived(key, waiter);
+                    }
+                }
+            }
+            Input::ReportingGap { client, asked, oldest_held, with_interactions } => {
+                self.reporting_gap(client, asked, oldest_held, with_interactions);
+            }
+            Input::Inspect { token, request } => {
+                let response = Box::new(self.inspect(&request));
+                self.outputs.push(Output::Inspected { token, response });
+            }
+            Input::Configured(configuration) => self.reconfigure(&configuration),
+            Input::Tick => {}
+        }
+        self.settle();
+    }
+
+    /// Whether there is more to do now, without waiting for anything.
+    pub fn has_more_work(&self) -> bool {
+        !self.wake.views.is_empty()
+            || !self.wake.agents.is_empty()
+            || !self.state_pages.is_empty()
+            || !self.jobs.is_empty()
+            || self.unindexed_after.is_some()
+            || self.next_deadline().is_some_and(|at| at <= self.now)
+    }
+
+    /// When the engine wants a [`Input::Tick`] at the latest.
+    pub fn next_deadline(&self) -> Option<Milliseconds> {
+        match (self.timers.next_at(), self.views.next_recheck()) {
+            (Some(timer), Some(recheck)) => Some(timer.min(recheck)),
+            (timer, recheck) => timer.or(recheck),
+        }
+    }
+
+    /// How much user data the engine keeps at hand, in bytes.
+    pub fn keep_contents(&mut self, bytes: usize) {
+        self.contents.set_limit(bytes);
+    }
+
+    /// The outputs since the last call.
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// User data that must be read from the database now.
+    pub fn take_loads(&mut self) -> Vec<InteractionKey> {
+        self.contents.take_loads()
+    }
+
+    /// The number of the commit that the current batch will be.
+    pub fn next_commit(&self) -> CommitNumber {
+        self.batch
+    }
+
+    /// This commit is durable: its user data may leave the cache.
+    pub fn durable(&mut self, commit: CommitNumber) {
+        self.contents.durable(commit);
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push(output);
+    }
+
+    fn fire_timers(&mut self) {
+        for _ in 0..SLICE {
+            let Some(timer) = self.timers.pop_due(self.now) else { break };
+            match timer {
+                Timer::Step(key) => self.step_expired(key),
+                Timer::Routing(key) => self.routing_expired(key),
+                Timer::Delivering(key, ticket) => self.invitation_expired(key, ticket),
+                Timer::Handling(key, agent) => self.handling_expired(key, agent),
+                Timer::Reconnect(agent) => self.reconnect_expired(agent),
+            }
+        }
+        for key in self.views.due(self.now, SLICE) {
+            self.reindex(key);
+        }
+    }
+
+    /// Brings waiting interactions and free agents together, until nothing moves or the slice is used up.
+    fn settle(&mut self) {
+        self.send_state_pages();
+        self.work_on_jobs();
+        self.index_slice();
+        for _ in 0..MOVES {
+            if let Some(view) = self.wake.views.pop_first() {
+                self.fill_from_view(view);
+            } else if let Some(agent) = self.wake.agents.pop_first() {
+                self.serve_agent(agent);
+            } else {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Full state for reporting subscribers: agents and their parties always, interactions when asked for, in pages. Each row
+//! carries its last event number; the subscription begins where the state began, and the reader ignores what a row already
+//! shows.
+
+use std::collections::VecDeque;
+
+use ixn_proto::server_envelope::Event;
+use ixn_proto::{
+    EventReportingGap, EventReportingState, EventReportingStateEnd, InteractionOperation, ReportingAgent,
+    ReportingInteraction, ReportingParty,
+};
+
+use crate::commit::InteractionKey;
+use crate::engine::{Engine, Output, Subscription};
+use crate::interaction::Interaction;
+use crate::names::AgentId;
+use crate::sessions::ClientRef;
+
+/// Rows of one page; also what one engine step sends of a state.
+const PAGE_ROWS: usize = 100;
+
+/// Where one state's sending stands.
+#[derive(Debug)]
+struct StatePage {
+    client: ClientRef,
+    with_interactions: bool,
+    began_at_event: u64,
+    next: Next,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Agents { after: Option<AgentId> },
+    Interactions { after: InteractionKey },
+}
+
+/// States that are being sent.
+#[derive(Debug, Default)]
+pub(crate) struct StatePages(VecDeque<StatePage>);
+
+impl StatePages {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn forget(&mut self, client: ClientRef) {
+        self.0.retain(|page| page.client != client);
+    }
+}
+
+impl Engine {
+    /// Sends the full state, and lets the live events follow from its beginning.
+    pub(crate) fn send_state(&mut self, client: ClientRef, filter: Subscription) {
+        let began_at_event = self.journal.last_event().0;
+        self.state_pages.0.push_back(StatePage {
+            client,
+            with_interactions: filter.with_interactions,
+            began_at_event,
+            next: Next::Agents { after: None },
+        });
+        self.output(Output::Subscribe { client, after_event: began_at_event, filter });
+    }
+
+    /// The log no longer holds what a subscriber asked for: it is told, and gets the state.
+    pub(crate) fn reporting_gap(
+        &mut self,
+        client: ClientRef,
+        asked: u64,
+        oldest_held: u64,
+        with_interactions: bool,
+    ) {
+        // Whoever has unsubscribed meanwhile wants nothing more.
+        let Some(filter) = self.sessions.clients.get(&client).and_then(|client| client.subscription.clone())
+        else {
+            return;
+        };
+        self.state_pages.forget(client);
+        self.send(client, Event::EventReportingGap(EventReportingGap { asked, oldest_held }));
+        self.send_state(client, Subscription { with_interactions, ..filter });
+    }
+
+    /// Sends one page of the state whose turn it is.
+    pub(crate) fn send_state_pages(&mut self) {
+        let Some(mut page) = self.state_pages.0.pop_front() else { return };
+        let mut state = EventReportingState::default();
+        let next = match page.next {
+            Next::Agents { after } => {
+                let agents: Vec<AgentId> = self
+                    .agents
+                    .keys()
+                    .copied()
+                    .filter(|agent| after.is_none_or(|after| *agent > after))
+                    .take(PAGE_ROWS)
+                    .collect();
+                state.agents = agents.iter().filter_map(|agent| self.reporting_agent(*agent)).collect();
+                match agents.last() {
+                    Some(last) => Some(Next::Agents { after: Some(*last) }),
+                    None if page.with_interactions => Some(Next::Interactions { after: InteractionKey(0) }),
+                    None => None,
+                }
+            }
+            Next::Interactions { after } => {
+                let rows: Vec<&Interaction> = self.interactions.after(after).take(PAGE_ROWS).collect();
+                state.interactions = rows
+                    .iter()
+                    .map(|row| ReportingInteraction {
+                        interaction: Some(self.properties(row)),
+                        parties: self.parties(row),
+                        last_event_number: row.last_event.0,
+                    })
+                    .collect();
+                rows.last().map(|row| Next::Interactions { after: row.key })
+            }
+        };
+        if !state.agents.is_empty() || !state.interactions.is_empty() {
+            self.send(page.client, Event::EventReportingState(state));
+        }
+        match next {
+            Some(next) => {
+                page.next = next;
+                self.state_pages.0.push_back(page);
+            }
+            None => {
+                let end = EventReportingStateEnd { event_number: page.began_at_event };
+                self.send(page.client, Event::EventReportingStateEnd(end));
+            }
+        }
+    }
+
+    fn reporting_agent(&self, agent: AgentId) -> Option<ReportingAgent> {
+        let state = self.agents.get(&agent)?;
+        let mut parties = Vec::new();
+        for (keys, invited) in [(&state.handled, false), (&state.offered, true)] {
+            for row in keys.iter().filter_map(|key| self.interactions.get(*key)) {
+                let labels = &self.vocabulary.labels;
+                let since = row.agents().iter().find(|party| party.agent == agent).map(|party| party.since);
+                parties.push(ReportingParty {
+                    interaction_id: self.id_of(row),
+                    media_type: self.vocabulary.media_types.name(row.media_type).to_owned(),
+                    interaction_type: labels.name(row.interaction_type).to_owned(),
+                    interaction_subtype: labels.name(row.subtype).to_owned(),
+                    party: Some(self.agent_party(agent)),
+                    invited,
+                    operation: InteractionOperation::Deliver as i32,
+                    since: since.map_or(0, |since| (since.0 / 1000) as i64),
+                });
+            }
+        }
+        Some(ReportingAgent {
+            agent: Some(self.agent_info(agent)),
+            parties,
+            last_event_number: state.last_event.0,
+        })
+    }
+}

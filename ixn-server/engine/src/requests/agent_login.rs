@@ -1,0 +1,129 @@
+//! RequestAgentLogin: the vendor's public pages LoginLogout and DisconnectionandFailover.
+//!
+//! An agent who is logged in but has lost his connection (or whose server was restarted) *resumes*: the answer carries
+//! his media states and the interactions that he holds. Tickets of before are no longer valid.
+
+use ixn_configuration::MultipleConnections;
+use ixn_proto::server_envelope::Event;
+use ixn_proto::{AgentLoginInfo, ErrorCode, EventAck, EventAgentLogin, HeldInteraction, RequestAgentLogin};
+
+use super::{Answer, Caller, Refusal, Result, validation};
+use crate::agents::{AgentState, MediaState, Reason};
+use crate::engine::Engine;
+use crate::names::{AgentId, MediaTypeId};
+use crate::wire::{Actor, server_reason};
+
+pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAgentLogin) -> Result {
+    engine.own_tenant(request.tenant_id)?;
+    let agent = engine.configured_agent(&request.agent_id)?;
+    let reason = validation::reason(request.reason.as_ref())?;
+    if engine.sessions.clients.get(&caller.client).is_some_and(|client| client.available_agent.is_some()) {
+        let text =
+            "this client has announced an agent of another server; send RequestAgentNotAvailable first";
+        return Err(Refusal::new(ErrorCode::WrongState, text));
+    }
+    if let Some(other) = caller.agent {
+        let name = engine.vocabulary.agents.name(other);
+        let text = format!("agent '{name}' is logged in on this client already; log him out first");
+        return Err(Refusal::new(ErrorCode::AgentAlreadyLoggedIn, text));
+    }
+    let default_place = engine.setup.agents.get(&agent).and_then(|setup| setup.default_place.clone());
+    let place = match request.place_id.as_str() {
+        "" => default_place.unwrap_or_else(|| request.agent_id.clone()),
+        place => place.to_owned(),
+    };
+    validation::text("place_id", &place)?;
+    let mut media: Vec<(MediaTypeId, MediaState)> = Vec::new();
+    for state in &request.media_list {
+        let media_type = engine.configured_media_type(&state.media_type_name)?;
+        let reason = validation::reason(state.reason.as_ref())?.map(Reason::from);
+        media.push((media_type, MediaState { ready: state.ready, reason, ..MediaState::default() }));
+    }
+    let place = engine.vocabulary.labels.intern(&place)?;
+    let resumed = engine.make_room(agent)?;
+
+    let now = engine.now;
+    let state = engine.agents.entry(agent).or_insert_with(|| AgentState::new(place, now));
+    state.clients.push(caller.client);
+    if let Some(timer) = state.reconnect_timer.take() {
+        engine.timers.cancel(timer);
+    }
+    if !resumed {
+        state.reason = reason.clone().map(Reason::from);
+        state.media.extend(media);
+    }
+    if let Some(client) = engine.sessions.clients.get_mut(&caller.client) {
+        client.agent = Some(agent);
+    }
+    let event = Event::EventAgentLogin(EventAgentLogin {
+        agent: Some(engine.agent_info(agent)),
+        reason,
+        actor: Some(engine.actor_info(&Actor::Agent(agent))),
+        resumed,
+    });
+    engine.report_agent(agent, event);
+    if !resumed {
+        engine.begin_round(agent, None);
+    }
+    let info = engine.login_info(agent, resumed);
+    let ack = EventAck { agent_login: Some(info), ..EventAck::default() };
+    engine.answer(caller, Event::EventAck(ack));
+    // Only now: an invitation follows the answer to the login.
+    engine.relist(agent);
+    Ok(Answer::Given)
+}
+
+impl Engine {
+    /// A configured agent.
+    pub(super) fn configured_agent(&self, name: &str) -> Result<AgentId> {
+        validation::required("agent_id", name)?;
+        let found = self.vocabulary.agents.find(name);
+        found.filter(|agent| self.setup.agents.contains_key(agent)).ok_or_else(|| {
+            let text =
+                format!("there is no agent '{name}'; add him to the configuration or use a configured one");
+            Refusal::new(ErrorCode::UnknownAgent, text)
+        })
+    }
+
+    /// What a login does to an agent who is logged in already. Answers whether this login resumes.
+    fn make_room(&mut self, agent: AgentId) -> Result<bool> {
+        let Some(state) = self.agents.get(&agent) else { return Ok(false) };
+        if state.clients.is_empty() {
+            return Ok(true);
+        }
+        match self.setup.options.allow_multiple_agent_connections {
+            MultipleConnections::Allow => Ok(true),
+            MultipleConnections::Refuse => Err(Refusal::new(
+                ErrorCode::AgentAlreadyLoggedIn,
+                "the agent is logged in on another connection; log him out there first",
+            )),
+            MultipleConnections::ForceLogout => {
+                let reason = server_reason("ForceLogout", "the agent has logged in on another connection");
+                self.dismiss_clients(agent, &reason, None);
+                // Only the old connection knew the tickets of his offers.
+                self.relist(agent);
+                self.withdraw_offers(agent, None, &reason);
+                Ok(true)
+            }
+        }
+    }
+
+    fn login_info(&self, agent: AgentId, resumed: bool) -> AgentLoginInfo {
+        let Some(state) = self.agents.get(&agent) else { return AgentLoginInfo::default() };
+        let held = state.handled.iter().filter_map(|key| self.interactions.get(*key));
+        AgentLoginInfo {
+            resumed,
+            agent_id: self.vocabulary.agents.name(agent).to_owned(),
+            place_id: self.place_of(agent),
+            media_list: self.media_list(agent),
+            do_not_disturb: state.do_not_disturb,
+            interactions: held
+                .map(|row| HeldInteraction {
+                    interaction: Some(self.properties(row)),
+                    parties: self.parties(row),
+                })
+                .collect(),
+            logged_in_at: (state.logged_in_at.0 / 1000) as i64,
+        }
+    }
+}

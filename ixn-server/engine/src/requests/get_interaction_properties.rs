@@ -1,0 +1,25 @@
+//! RequestGetInteractionProperties: everything about one interaction, with its user data.
+
+use ixn_proto::server_envelope::Event;
+use ixn_proto::{EventInteractionProperties, RequestGetInteractionProperties};
+
+use super::{Answer, Caller, Result};
+use crate::engine::Engine;
+
+pub(super) fn apply(
+    engine: &mut Engine,
+    _caller: &Caller,
+    request: &RequestGetInteractionProperties,
+) -> Result {
+    let key = engine.known_interaction(&request.interaction_id)?;
+    let Some(user_data) = engine.contents.get(key).cloned() else {
+        return Ok(Answer::AfterContents(key));
+    };
+    let Some(row) = engine.interactions.get(key) else { return Ok(Answer::ack()) };
+    let mut interaction = engine.properties(row);
+    interaction.user_data = Some(user_data);
+    Ok(Answer::Now(Event::EventInteractionProperties(EventInteractionProperties {
+        interaction: Some(interaction),
+        parties: engine.parties(row),
+    })))
+}

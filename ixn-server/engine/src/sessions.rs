@@ -1,0 +1,93 @@
+//! Who is connected: connections, and the logical clients behind them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ixn_proto::ClientType;
+
+use crate::engine::Subscription;
+use crate::names::AgentId;
+
+/// A connection, numbered by the shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// A logical client: a connection, or one of many behind a Proxy connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientRef {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// 0 for the connection itself.
+    pub proxy_client_id: u32,
+}
+
+/// Whom the server takes a session to be. Until clients authenticate it is whoever registers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The name that idempotency keys are scoped to.
+    pub name: Arc<str>,
+}
+
+/// A registered logical client.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The name it registered with.
+    pub name: Arc<str>,
+    /// What it is.
+    pub client_type: ClientType,
+    /// Whom it acts for.
+    pub principal: Principal,
+    /// The agent that is logged in on it.
+    pub agent: Option<AgentId>,
+    /// The agent of another server whom it has announced as available.
+    pub available_agent: Option<AgentId>,
+    /// A media server that hears of property changes of what it submitted.
+    pub wants_property_changes: bool,
+    /// What its reporting subscription wants to hear.
+    pub subscription: Option<Subscription>,
+}
+
+/// All connections and clients.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    /// Open connections: whether the connection itself has registered.
+    pub connections: BTreeMap<ConnectionId, bool>,
+    /// Registered clients.
+    pub clients: BTreeMap<ClientRef, Client>,
+    /// The media servers that want property changes, by name.
+    property_listeners: BTreeMap<Arc<str>, BTreeSet<ClientRef>>,
+}
+
+impl Sessions {
+    /// Takes a registered client in.
+    pub fn insert(&mut self, client: ClientRef, registered: Client) {
+        if registered.wants_property_changes {
+            self.property_listeners.entry(Arc::clone(&registered.name)).or_default().insert(client);
+        }
+        self.clients.insert(client, registered);
+    }
+
+    /// Forgets a registered client.
+    pub fn remove(&mut self, client: ClientRef) -> Option<Client> {
+        let registered = self.clients.remove(&client)?;
+        if let Some(listeners) = self.property_listeners.get_mut(&registered.name) {
+            listeners.remove(&client);
+            if listeners.is_empty() {
+                self.property_listeners.remove(&registered.name);
+            }
+        }
+        Some(registered)
+    }
+
+    /// The media servers of this name that want to hear of property changes.
+    pub fn property_listeners(&self, name: &str) -> Vec<ClientRef> {
+        self.property_listeners.get(name).into_iter().flatten().copied().collect()
+    }
+
+    /// All logical clients of a connection.
+    pub fn of_connection(&self, connection: ConnectionId) -> Vec<ClientRef> {
+        let first = ClientRef { connection, proxy_client_id: 0 };
+        let last = ClientRef { connection, proxy_client_id: u32::MAX };
+        self.clients.range(first..=last).map(|(client, _)| *client).collect()
+    }
+}

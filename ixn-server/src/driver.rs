@@ -1,0 +1,426 @@
+//! The engine's thread: takes messages, lets the engine step, lets the gate decide, carries out what it says.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use ixn_engine::figures::{Figures, Gathering};
+use ixn_engine::gate::{Action, Gate};
+use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
+use ixn_engine::sessions::{ClientRef, ConnectionId};
+use ixn_engine::{Engine, Input, Output};
+use ixn_proto::ClientEnvelope;
+use ixn_sessions::{Closed, Outbound, Overflow, PushError};
+use ixn_telemetry::Beat;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::clock;
+use crate::feed::Feed;
+use crate::intake::{Intake, Waiting};
+use crate::metrics::OwnMetrics;
+use crate::writer::{Done, Job};
+
+/// How many messages one turn takes before the gate is asked.
+const TURN_MESSAGES: usize = 1024;
+/// The longest the thread sleeps.
+const LONGEST_SLEEP: Duration = Duration::from_millis(500);
+/// When a commit has been under way for this long, requests are refused instead of waiting.
+pub(crate) const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection, as the driver knows it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// What waits to be sent.
+    pub(crate) outbound: Outbound<Status>,
+    /// Ends the reading side.
+    pub(crate) closed: CancellationToken,
+}
+
+/// What comes to the driver.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A connection was opened.
+    Connected(ConnectionId, Link, Waiting),
+    /// Requests of one stream message, with the room that they take.
+    Requests {
+        connection: ConnectionId,
+        envelopes: Vec<ClientEnvelope>,
+        permit: Option<OwnedSemaphorePermit>,
+        arrived: Instant,
+        waiting: Waiting,
+    },
+    /// A connection is gone.
+    Disconnected(ConnectionId, Waiting),
+    /// Any other input of the engine.
+    Input(Input),
+    /// The writer has finished a job.
+    Written(Done),
+    /// A look, answered when all that it may show is durable.
+    Inspect(InspectionRequest, oneshot::Sender<InspectionResponse>),
+    /// A look for the metrics, answered within a few turns, durable or not.
+    Figures(oneshot::Sender<DriverFigures>),
+    /// Nothing has been committed for a while: show that this server still owns the database.
+    Heartbeat,
+    /// End all connections, finish what was applied, leave.
+    Shutdown,
+}
+
+/// Why the driver ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Shutdown,
+    /// Another server has taken over the database.
+    Fenced,
+    /// The database refused a batch: a defect.
+    Refused,
+}
+
+/// What the metrics show of the driver and its engine.
+#[derive(Debug)]
+pub(crate) struct DriverFigures {
+    pub(crate) engine: Figures,
+    /// What waits to be sent to clients.
+    pub(crate) outbound_waiting_bytes: usize,
+}
+
+/// What can be read of the driver from outside.
+#[derive(Debug, Default)]
+pub(crate) struct DriverCounters {
+    /// Requests that the engine has handled.
+    pub(crate) requests_handled: AtomicU64,
+    /// Microseconds that the newest request waited for the engine.
+    pub(crate) queue_wait_microseconds: AtomicU64,
+    /// When it was handled, Unix milliseconds.
+    pub(crate) last_request_at_milliseconds: AtomicU64,
+    /// The newest durable commit.
+    pub(crate) durable_commit: AtomicU64,
+    /// Whether a commit is under way.
+    pub(crate) commits_waiting: AtomicU64,
+}
+
+/// What the driver carries things out with.
+pub(crate) struct Surroundings {
+    pub(crate) jobs: UnboundedSender<Job>,
+    pub(crate) loads: UnboundedSender<Vec<ixn_engine::commit::InteractionKey>>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) intake: Intake,
+    pub(crate) counters: Arc<DriverCounters>,
+    pub(crate) metrics: OwnMetrics,
+    /// Beats while the thread turns.
+    pub(crate) alive: Beat,
+    /// Beats with every durable commit.
+    pub(crate) committed: Beat,
+    /// Where a refused batch is kept.
+    pub(crate) dump_directory: std::path::PathBuf,
+}
+
+/// The driver.
+pub(crate) struct Driver {
+    engine: Engine,
+    gate: Gate<Output>,
+    messages: mpsc::Receiver<Message>,
+    around: Surroundings,
+    links: HashMap<ConnectionId, Link>,
+    inspections: HashMap<u64, oneshot::Sender<InspectionResponse>>,
+    next_inspection: u64,
+    /// Figures that are being gathered, and for whom.
+    gathering: Option<(Gathering, oneshot::Sender<DriverFigures>)>,
+    /// Room held by requests whose answers wait for the next commit, and for the one in flight.
+    permits_gathering: Vec<OwnedSemaphorePermit>,
+    permits_in_flight: Vec<OwnedSemaphorePermit>,
+    commit_began: Option<Instant>,
+    /// Inputs that the driver itself has for the engine.
+    own_inputs: Vec<Input>,
+    leaving: bool,
+    ended: Option<Ended>,
+}
+
+impl Driver {
+    pub(crate) fn new(engine: Engine, messages: mpsc::Receiver<Message>, around: Surroundings) -> Self {
+        let durable = ixn_engine::commit::CommitNumber(engine.next_commit().0 - 1);
+        around.counters.durable_commit.store(durable.0, Ordering::Relaxed);
+        Self {
+            gate: Gate::new(durable),
+            engine,
+            messages,
+            around,
+            links: HashMap::new(),
+            inspections: HashMap::new(),
+            next_inspection: 0,
+            gathering: None,
+            permits_gathering: Vec::new(),
+            permits_in_flight: Vec::new(),
+            commit_began: None,
+            own_inputs: Vec::new(),
+            leaving: false,
+            ended: None,
+        }
+    }
+
+    /// Turns until it is asked to leave, or must.
+    pub(crate) fn run(mut self) -> Ended {
+        loop {
+            self.turn();
+            if let Some(ended) = self.ended {
+                self.close_all(ended);
+                return ended;
+            }
+        }
+    }
+
+    fn turn(&mut self) {
+        self.around.alive.touch();
+        let mut next = self.wait();
+        let mut taken = 0;
+        let mut stepped = false;
+        while let Some(message) = next.take() {
+            taken += 1;
+            stepped |= self.take(message);
+            if taken < TURN_MESSAGES && self.ended.is_none() {
+                next = self.messages.try_recv().ok();
+            }
+        }
+        for input in std::mem::take(&mut self.own_inputs) {
+            self.engine.step(clock::now(), input);
+            stepped = true;
+        }
+        if !stepped && (self.engine.has_more_work() || self.is_due()) {
+            self.engine.step(clock::now(), Input::Tick);
+        }
+        let loads = self.engine.take_loads();
+        if !loads.is_empty() {
+            // Without the loader there is no database and nothing left to do here.
+            let _ = self.around.loads.send(loads);
+        }
+        let outputs = self.engine.take_outputs();
+        let actions = self.gate.gathered(outputs, &mut self.engine);
+        self.perform(actions);
+        self.watch_the_database();
+        self.gather_figures();
+        if self.leaving && !self.gate.is_committing() && self.gate.waiting() == 0 {
+            self.ended.get_or_insert(Ended::Shutdown);
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.engine.next_deadline().is_some_and(|at| at <= clock::now())
+    }
+
+    /// The next message, or none when there is something to do without one.
+    fn wait(&mut self) -> Option<Message> {
+        if self.engine.has_more_work() || !self.own_inputs.is_empty() || self.gathering.is_some() {
+            return self.messages.try_recv().ok();
+        }
+        let until_deadline =
+            self.engine.next_deadline().map(|at| Duration::from_millis(at.0.saturating_sub(clock::now().0)));
+        let sleep = until_deadline.map_or(LONGEST_SLEEP, |until| until.min(LONGEST_SLEEP));
+        self.messages.recv_timeout(sleep).ok()
+    }
+
+    /// Takes one message; answers whether the engine has stepped.
+    fn take(&mut self, message: Message) -> bool {
+        match message {
+            Message::Connected(connection, link, _waiting) => {
+                self.links.insert(connection, link);
+                self.engine.step(clock::now(), Input::Connected(connection));
+            }
+            Message::Requests { connection, envelopes, permit, arrived, waiting } => {
+                drop(waiting);
+                let waited = u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.around.counters.queue_wait_microseconds.store(waited, Ordering::Relaxed);
+                self.around.counters.requests_handled.fetch_add(envelopes.len() as u64, Ordering::Relaxed);
+                let now = clock::now();
+                self.around.counters.last_request_at_milliseconds.store(now.0, Ordering::Relaxed);
+                for envelope in envelopes {
+                    self.engine.step(now, Input::Request(connection, Box::new(envelope)));
+                }
+                self.permits_gathering.extend(permit);
+            }
+            Message::Disconnected(connection, _waiting) => {
+                self.links.remove(&connection);
+                self.engine.step(clock::now(), Input::Disconnected(connection));
+            }
+            Message::Input(input) => self.engine.step(clock::now(), input),
+            Message::Inspect(request, answer) => {
+                let token = self.next_inspection;
+                self.next_inspection += 1;
+                self.inspections.insert(token, answer);
+                self.engine.step(clock::now(), Input::Inspect { token, request: Box::new(request) });
+            }
+            Message::Figures(answer) => {
+                self.gathering = Some((Gathering::default(), answer));
+                return false;
+            }
+            Message::Written(Done::Commit(outcome)) => {
+                let actions = self.gate.completed(outcome, &mut self.engine);
+                self.perform(actions);
+                return false;
+            }
+            Message::Written(Done::LookedUp(found)) => {
+                let actions = self.gate.looked_up(found, &mut self.engine);
+                self.perform(actions);
+                return false;
+            }
+            Message::Heartbeat => {
+                let actions = self.gate.heartbeat(&mut self.engine);
+                self.perform(actions);
+                return false;
+            }
+            Message::Shutdown => {
+                self.leaving = true;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn perform(&mut self, actions: Vec<Action<Output>>) {
+        for action in actions {
+            match action {
+                Action::Release { durable, batch, outputs } => {
+                    if let Some(batch) = batch {
+                        self.commit_began = None;
+                        self.permits_in_flight.clear();
+                        self.around.committed.touch();
+                        self.around.counters.durable_commit.store(durable.0, Ordering::Relaxed);
+                        self.around.counters.commits_waiting.store(0, Ordering::Relaxed);
+                        self.around.metrics.committed(&batch);
+                        self.engine.durable(durable);
+                        self.around.feed.publish(&batch);
+                    }
+                    self.release(outputs);
+                    if !self.gate.is_committing() && !self.engine_has_gathered() {
+                        self.permits_gathering.clear();
+                    }
+                }
+                Action::Commit { batch, after } => {
+                    self.commit_began.get_or_insert_with(Instant::now);
+                    self.permits_in_flight.append(&mut self.permits_gathering);
+                    self.around.counters.commits_waiting.store(1, Ordering::Relaxed);
+                    let _ = self.around.jobs.send(Job::Commit(batch, after));
+                }
+                Action::LookUp(number) => {
+                    let _ = self.around.jobs.send(Job::LookUp(number));
+                }
+                Action::Fenced => self.ended = Some(Ended::Fenced),
+                Action::Abort { batch, reason } => {
+                    self.dump(&batch, &reason);
+                    self.ended = Some(Ended::Refused);
+                }
+            }
+        }
+    }
+
+    fn engine_has_gathered(&self) -> bool {
+        use ixn_engine::gate::Source;
+        self.engine.has_changes()
+    }
+
+    fn release(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Send { client, envelope } => self.send(client, envelope),
+                Output::Close { connection, reason } => {
+                    if let Some(link) = self.links.get(&connection) {
+                        tracing::info!(connection = connection.0, reason, "closing a connection");
+                        link.outbound.close(Closed::With(Status::failed_precondition(reason)));
+                        link.closed.cancel();
+                    }
+                }
+                Output::Subscribe { client, after_event, filter } => {
+                    if let Some(link) = self.links.get(&client.connection) {
+                        self.around.feed.subscribe(client, link.outbound.clone(), after_event, filter);
+                    }
+                }
+                Output::ConfigurationRefused(reason) => {
+                    tracing::error!(reason, "the new configuration cannot be used; the old one stays");
+                }
+                Output::Unsubscribe(client) => self.around.feed.unsubscribe(client),
+                Output::Inspected { token, response } => {
+                    if let Some(answer) = self.inspections.remove(&token) {
+                        // Whoever asked may have gone.
+                        let _ = answer.send(*response);
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, client: ClientRef, envelope: bytes::Bytes) {
+        let Some(link) = self.links.get(&client.connection) else { return };
+        match link.outbound.push(client.proxy_client_id, envelope) {
+            Ok(()) | Err(PushError::Closed) => {}
+            Err(PushError::Overflow(Overflow::Client)) => {
+                tracing::warn!(
+                    connection = client.connection.0,
+                    proxy_client_id = client.proxy_client_id,
+                    "a client reads too slowly and is dropped"
+                );
+                self.own_inputs.push(Input::ClientOverflowed(client));
+            }
+            Err(PushError::Overflow(Overflow::Connection)) => {
+                tracing::warn!(
+                    connection = client.connection.0,
+                    "a connection reads too slowly and is closed"
+                );
+                let reason = "too much waited for this connection; read faster or ask for less";
+                link.outbound.close(Closed::With(Status::resource_exhausted(reason)));
+                link.closed.cancel();
+            }
+        }
+    }
+
+    /// Refuses requests while the database is away for long.
+    fn watch_the_database(&self) {
+        let away = self.commit_began.is_some_and(|began| began.elapsed() > DATABASE_PATIENCE);
+        self.around.intake.refuse(away);
+    }
+
+    /// One slice of the figures that somebody wants.
+    fn gather_figures(&mut self) {
+        let Some((mut gathering, answer)) = self.gathering.take() else { return };
+        match self.engine.gather(&mut gathering) {
+            None => self.gathering = Some((gathering, answer)),
+            Some(engine) => {
+                let waiting = self.links.values().map(|link| link.outbound.waiting_bytes());
+                // Whoever asked may have gone.
+                let _ = answer.send(DriverFigures { engine, outbound_waiting_bytes: waiting.sum() });
+            }
+        }
+    }
+
+    fn close_all(&mut self, ended: Ended) {
+        let status = match ended {
+            Ended::Shutdown => Status::unavailable("the server is shutting down; connect again"),
+            Ended::Fenced => Status::unavailable("another server has taken over the database; connect to it"),
+            Ended::Refused => Status::internal("the server ends because of a defect; connect again"),
+        };
+        for link in self.links.values() {
+            link.outbound.close(Closed::With(status.clone()));
+            link.closed.cancel();
+        }
+    }
+
+    fn dump(&self, batch: &ixn_engine::commit::CommitBatch, reason: &str) {
+        let path = self.around.dump_directory.join(format!("refused-commit-{}.txt", batch.number));
+        match std::fs::write(&path, format!("{reason}\n{batch:#?}\n")) {
+            Ok(()) => tracing::error!(
+                commit = batch.number.0,
+                reason,
+                file = %path.display(),
+                "the database refuses a commit; the batch is kept in the file; please report it"
+            ),
+            Err(error) => tracing::error!(
+                commit = batch.number.0,
+                reason,
+                %error,
+                "the database refuses a commit, and the batch cannot be kept"
+            ),
+        }
+    }
+}

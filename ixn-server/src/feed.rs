@@ -1,0 +1,335 @@
+//! Reporting subscribers: each is a cursor over the commit log. Who keeps up is served from memory, who lags from the
+//! database; a slow reader costs no memory and slows nobody.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use ixn_engine::commit::{CommitBatch, CommitNumber, EventNumber};
+use ixn_engine::sessions::ClientRef;
+use ixn_engine::{Input, Subscription};
+use ixn_proto::encoded::append_proxy_client_id;
+use ixn_sessions::{Outbound, PushError};
+use ixn_store::{Database, LogRecord};
+use parking_lot::Mutex;
+use prost::encoding::{WireType, decode_key, decode_varint};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::driver::Message;
+
+/// Events kept in memory for subscribers who keep up.
+const RING_BYTES: usize = 32 << 20;
+/// What may wait in a subscriber's outbound queue before its cursor rests.
+const AHEAD_BYTES: usize = 1 << 20;
+/// How much one read of the log brings.
+const READ_BYTES: usize = 1 << 20;
+/// How long a full outbound queue is left alone.
+const REST: Duration = Duration::from_millis(5);
+
+/// Tags of the workbin events inside a server envelope's oneof.
+const WORKBIN_EVENTS: [u32; 2] = [110, 111];
+
+#[derive(Debug, Default)]
+struct Ring {
+    records: VecDeque<LogRecord>,
+    bytes: usize,
+}
+
+/// The subscribers.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    ring: Mutex<Ring>,
+    newest: watch::Sender<CommitNumber>,
+    newest_event: AtomicU64,
+    subscribers: Mutex<HashMap<ClientRef, Subscriber>>,
+    database: Arc<dyn Database>,
+    driver: mpsc::Sender<Message>,
+    runtime: tokio::runtime::Handle,
+}
+
+#[derive(Debug)]
+struct Subscriber {
+    ended: CancellationToken,
+    /// The event up to which it has been served.
+    served: Arc<AtomicU64>,
+}
+
+struct Cursor {
+    client: ClientRef,
+    served: Arc<AtomicU64>,
+    outbound: Outbound<Status>,
+    after_event: u64,
+    filter: Subscription,
+}
+
+impl Feed {
+    pub(crate) fn new(
+        database: Arc<dyn Database>,
+        driver: mpsc::Sender<Message>,
+        newest: CommitNumber,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            ring: Mutex::default(),
+            newest: watch::Sender::new(newest),
+            newest_event: AtomicU64::default(),
+            subscribers: Mutex::default(),
+            database,
+            driver,
+            runtime: tokio::runtime::Handle::current(),
+        })
+    }
+
+    /// A commit is durable: its events may be heard.
+    pub(crate) fn publish(&self, batch: &CommitBatch) {
+        let record = LogRecord {
+            number: batch.number,
+            first_event: batch.first_event,
+            last_event: batch.last_event,
+            events: batch.events.clone(),
+        };
+        let mut ring = self.ring.lock();
+        ring.bytes += record.events.len();
+        ring.records.push_back(record);
+        while ring.bytes > RING_BYTES {
+            let Some(oldest) = ring.records.pop_front() else { break };
+            ring.bytes -= oldest.events.len();
+        }
+        drop(ring);
+        self.newest_event.store(batch.last_event.0, Ordering::Relaxed);
+        self.newest.send_replace(batch.number);
+    }
+
+    /// Lets a client follow the log; a subscription that it has ends.
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        client: ClientRef,
+        outbound: Outbound<Status>,
+        after_event: u64,
+        filter: Subscription,
+    ) {
+        let ended = CancellationToken::new();
+        let served = Arc::new(AtomicU64::new(after_event));
+        let subscriber = Subscriber { ended: ended.clone(), served: Arc::clone(&served) };
+        if let Some(before) = self.subscribers.lock().insert(client, subscriber) {
+            before.ended.cancel();
+        }
+        let feed = Arc::clone(self);
+        let cursor = Cursor { client, served, outbound, after_event, filter };
+        self.runtime.spawn(async move {
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = feed.follow(cursor) => {}
+            }
+        });
+    }
+
+    /// Ends a client's subscription.
+    pub(crate) fn unsubscribe(&self, client: ClientRef) {
+        if let Some(subscriber) = self.subscribers.lock().remove(&client) {
+            subscriber.ended.cancel();
+        }
+    }
+
+    /// How many subscribers there are, and how many events the one farthest behind has yet to be served.
+    pub(crate) fn lag(&self) -> (usize, u64) {
+        let subscribers = self.subscribers.lock();
+        let newest = self.newest_event.load(Ordering::Relaxed);
+        let behind = subscribers.values().map(|of| newest.saturating_sub(of.served.load(Ordering::Relaxed)));
+        (subscribers.len(), behind.max().unwrap_or_default())
+    }
+
+    async fn follow(&self, mut cursor: Cursor) {
+        let mut newest = self.newest.subscribe();
+        let Some(mut commit) = self.find(&cursor).await else { return };
+        loop {
+            while commit < *newest.borrow_and_update() {
+                let records = self.read_after(commit).await;
+                if records.first().is_some_and(|record| record.first_event.0 > cursor.after_event + 1) {
+                    // Trimmed while this reader slept: it is told, and starts anew.
+                    self.report_gap(&cursor, records[0].first_event);
+                    return;
+                }
+                for record in records {
+                    if !self.send(&mut cursor, &record).await {
+                        return;
+                    }
+                    commit = record.number;
+                }
+            }
+            if newest.changed().await.is_err() || cursor.outbound.is_closed() {
+                return;
+            }
+        }
+    }
+
+    /// The commit to go on after. `None`: a gap, which the engine now answers.
+    async fn find(&self, cursor: &Cursor) -> Option<CommitNumber> {
+        let event = EventNumber(cursor.after_event);
+        {
+            let ring = self.ring.lock();
+            let position = ring.records.partition_point(|record| record.last_event <= event);
+            if position > 0 {
+                return ring.records.get(position - 1).map(|record| record.number);
+            }
+        }
+        loop {
+            match self.database.commit_before(event).await {
+                Ok(Some(commit)) => return Some(commit),
+                Ok(None) => {
+                    let oldest = self.oldest_event().await;
+                    self.report_gap(cursor, oldest);
+                    return None;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the log cannot be read for a subscriber, trying again");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+    }
+
+    async fn oldest_event(&self) -> EventNumber {
+        let Ok((oldest, _)) = self.database.log_extent().await else { return EventNumber(0) };
+        let records = self.database.log_after(CommitNumber(oldest.0.saturating_sub(1)), 1).await;
+        records.ok().and_then(|records| records.first().map(|record| record.first_event)).unwrap_or_default()
+    }
+
+    fn report_gap(&self, cursor: &Cursor, oldest: EventNumber) {
+        let _ = self.driver.send(Message::Input(Input::ReportingGap {
+            client: cursor.client,
+            asked: cursor.after_event,
+            oldest_held: oldest.0,
+            with_interactions: cursor.filter.with_interactions,
+        }));
+    }
+
+    async fn read_after(&self, commit: CommitNumber) -> Vec<LogRecord> {
+        {
+            let ring = self.ring.lock();
+            let first = ring.records.front().map(|record| record.number);
+            if first.is_some_and(|first| first.0 <= commit.0 + 1) {
+                let start = ring.records.partition_point(|record| record.number <= commit);
+                let mut bytes = 0;
+                let records = ring.records.iter().skip(start).take_while(|record| {
+                    let take = bytes < READ_BYTES;
+                    bytes += record.events.len();
+                    take
+                });
+                return records.cloned().collect();
+            }
+        }
+        loop {
+            match self.database.log_after(commit, READ_BYTES).await {
+                Ok(records) => return records,
+                Err(error) => {
+                    tracing::warn!(%error, "the log cannot be read for a subscriber, trying again");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+    }
+
+    /// Sends a commit's events that the subscriber has not heard. `false`: nobody listens any more.
+    async fn send(&self, cursor: &mut Cursor, record: &LogRecord) -> bool {
+        let mut number = record.first_event.0;
+        let mut events = record.events.clone();
+        while let Some(envelope) = next_envelope(&mut events) {
+            let this = number;
+            number += 1;
+            if this <= cursor.after_event {
+                continue;
+            }
+            cursor.after_event = this;
+            cursor.served.store(this, Ordering::Relaxed);
+            if !cursor.filter.workbins
+                && event_tag(&envelope).is_some_and(|tag| WORKBIN_EVENTS.contains(&tag))
+            {
+                continue;
+            }
+            let client = cursor.client.proxy_client_id;
+            while cursor.outbound.waiting_for_client_bytes(client) > AHEAD_BYTES {
+                if cursor.outbound.is_closed() {
+                    return false;
+                }
+                tokio::time::sleep(REST).await;
+            }
+            let envelope = addressed(envelope, client);
+            match cursor.outbound.push(client, envelope) {
+                Ok(()) => {}
+                Err(PushError::Closed | PushError::Overflow(_)) => return false,
+            }
+        }
+        true
+    }
+}
+
+/// Takes the next length-delimited envelope off.
+fn next_envelope(events: &mut Bytes) -> Option<Bytes> {
+    if events.is_empty() {
+        return None;
+    }
+    let length = usize::try_from(decode_varint(events).ok()?).ok()?;
+    (length <= events.len()).then(|| events.split_to(length))
+}
+
+fn addressed(envelope: Bytes, proxy_client_id: u32) -> Bytes {
+    if proxy_client_id == 0 {
+        return envelope;
+    }
+    let mut addressed = BytesMut::with_capacity(envelope.len() + 8);
+    addressed.extend_from_slice(&envelope);
+    append_proxy_client_id(&mut addressed, proxy_client_id);
+    addressed.freeze()
+}
+
+/// Which event an encoded envelope holds: the tag of its oneof.
+fn event_tag(envelope: &Bytes) -> Option<u32> {
+    let mut rest = envelope.clone();
+    while !rest.is_empty() {
+        let (tag, wire_type) = decode_key(&mut rest).ok()?;
+        match wire_type {
+            WireType::Varint => {
+                decode_varint(&mut rest).ok()?;
+            }
+            WireType::LengthDelimited => {
+                let length = usize::try_from(decode_varint(&mut rest).ok()?).ok()?;
+                if tag >= 10 {
+                    return Some(tag);
+                }
+                if length > rest.len() {
+                    return None;
+                }
+                rest.advance(length);
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ixn_proto::encoded::encode_envelope;
+    use ixn_proto::server_envelope::Event;
+    use ixn_proto::{EventPlacedInWorkbin, ServerEnvelope};
+    use prost::Message as _;
+
+    #[test]
+    fn the_events_tag_and_the_address_are_found_and_set_without_decoding() {
+        let envelope = ServerEnvelope {
+            event_number: 7,
+            event_time_milliseconds: 1_800_000_000_000,
+            event: Some(Event::EventPlacedInWorkbin(EventPlacedInWorkbin::default())),
+            ..ServerEnvelope::default()
+        };
+        let encoded = encode_envelope(&envelope);
+        assert_eq!(event_tag(&encoded), Some(110));
+        let decoded = ServerEnvelope::decode(addressed(encoded, 12)).unwrap();
+        assert_eq!((decoded.proxy_client_id, decoded.event_number), (12, 7));
+    }
+}

@@ -1,0 +1,20 @@
+//! ixn-server: the shell around the interaction engine.
+//!
+//! Sessions, the database writer, the log's subscribers and the clock live here; every decision is the
+//! [engine](ixn_engine)'s. What is here must never decide what happens to an interaction, and must never let anything out
+//! that the gate has not released.
+
+mod clock;
+pub mod driver;
+mod feed;
+mod intake;
+mod loader;
+mod maintenance;
+mod metrics;
+pub mod protocol;
+pub mod server;
+pub mod settings;
+mod welcome;
+mod writer;
+
+pub use server::{Exit, Server, StartError};

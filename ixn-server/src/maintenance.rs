@@ -1,0 +1,151 @@
+//! What happens every second beside the commits: heartbeats, room in the log ahead, and trimming behind. A heartbeat never
+//! waits for the upkeep: readiness must tell of commits alone.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use ixn_engine::commit::CommitNumber;
+use ixn_store::Database;
+use prometheus::IntGauge;
+use tokio::time::{Interval, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::driver::{DriverCounters, Message};
+
+/// How often.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How much of the log is kept for subscribers that resume.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retention {
+    pub(crate) age: Duration,
+    pub(crate) bytes: u64,
+}
+
+/// Which commits are old enough to go. Pure.
+#[derive(Debug, Default)]
+struct Ages {
+    /// When each noted commit was the newest, Unix milliseconds.
+    noted: VecDeque<(u64, CommitNumber)>,
+    trim_below: CommitNumber,
+}
+
+impl Ages {
+    fn note(&mut self, now: u64, newest: CommitNumber) {
+        if self.noted.back().is_none_or(|(_, last)| *last < newest) {
+            self.noted.push_back((now, newest));
+        }
+    }
+
+    /// Everything below this may go: too old, or too much.
+    fn trim_below(
+        &mut self,
+        now: u64,
+        retention: Retention,
+        oldest: CommitNumber,
+        bytes: u64,
+    ) -> CommitNumber {
+        let age = u64::try_from(retention.age.as_millis()).unwrap_or(u64::MAX);
+        while let Some((at, number)) = self.noted.front() {
+            if now.saturating_sub(*at) < age {
+                break;
+            }
+            self.trim_below = self.trim_below.max(*number);
+            self.noted.pop_front();
+        }
+        if bytes > retention.bytes {
+            // The oldest part that is too much, assuming commits of like size.
+            let newest = self.noted.back().map_or(oldest, |(_, number)| *number);
+            let held = newest.0.saturating_sub(oldest.0) as f64;
+            let excess = (bytes - retention.bytes) as f64 / bytes as f64;
+            let too_many = (held * excess) as u64;
+            self.trim_below = self.trim_below.max(CommitNumber(oldest.0 + too_many));
+        }
+        self.trim_below
+    }
+}
+
+/// A tick every second.
+fn every_second() -> Interval {
+    let mut interval = tokio::time::interval(INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// Asks for a heartbeat whenever nothing was committed for a second, until cancelled or the driver is gone.
+pub(crate) async fn heartbeats(
+    driver: mpsc::Sender<Message>,
+    counters: Arc<DriverCounters>,
+    ended: CancellationToken,
+) {
+    let mut last_commit = 0;
+    let mut interval = every_second();
+    loop {
+        tokio::select! {
+            () = ended.cancelled() => return,
+            _ = interval.tick() => {}
+        }
+        let newest = counters.durable_commit.load(Ordering::Relaxed);
+        if newest == last_commit && driver.send(Message::Heartbeat).is_err() {
+            return;
+        }
+        last_commit = newest;
+    }
+}
+
+/// Keeps the log in order until cancelled; `log_bytes` shows its size.
+pub(crate) async fn run(
+    database: Arc<dyn Database>,
+    counters: Arc<DriverCounters>,
+    retention: Retention,
+    log_bytes: IntGauge,
+    ended: CancellationToken,
+) {
+    let mut ages = Ages::default();
+    let mut interval = every_second();
+    loop {
+        tokio::select! {
+            () = ended.cancelled() => return,
+            _ = interval.tick() => {}
+        }
+        let newest = CommitNumber(counters.durable_commit.load(Ordering::Relaxed));
+        let now = clock::now().0;
+        ages.note(now, newest);
+        let result = async {
+            let (oldest, bytes) = database.log_extent().await?;
+            log_bytes.set(bytes as i64);
+            let trim_below = ages.trim_below(now, retention, oldest, bytes);
+            database.maintain(newest, trim_below, now / 1000).await
+        };
+        if let Err(error) = result.await {
+            tracing::warn!(%error, "the log could not be maintained, trying again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RETENTION: Retention = Retention { age: Duration::from_secs(60), bytes: 1000 };
+
+    #[test]
+    fn commits_go_when_they_are_too_old() {
+        let mut ages = Ages::default();
+        for second in 0..100 {
+            ages.note(second * 1000, CommitNumber(second + 1));
+        }
+        assert_eq!(ages.trim_below(99_000, RETENTION, CommitNumber(1), 10), CommitNumber(40));
+        assert_eq!(ages.trim_below(99_000, RETENTION, CommitNumber(40), 10), CommitNumber(40));
+    }
+
+    #[test]
+    fn commits_go_when_they_are_too_many() {
+        let mut ages = Ages::default();
+        ages.note(0, CommitNumber(101));
+        assert_eq!(ages.trim_below(0, RETENTION, CommitNumber(1), 2000), CommitNumber(51));
+    }
+}

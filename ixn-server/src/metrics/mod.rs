@@ -1,0 +1,50 @@
+//! The server's metrics: handles for whoever counts, and gauges that are brought up to date when somebody scrapes.
+//! `docs/metrics.md` lists them all.
+
+mod health_info;
+mod own;
+mod snapshot;
+
+use std::sync::Arc;
+
+use ixn_telemetry::{ServerMetrics, registry};
+use prometheus::Registry;
+
+use crate::driver::DriverCounters;
+use crate::intake::Intake;
+
+pub(crate) use own::OwnMetrics;
+pub(crate) use snapshot::{Latest, follow};
+
+/// Handles of all metrics; clones share their values.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    /// Those of the vendor's dashboards and alerts, `ixn_health_info_*`.
+    pub(crate) health_info: ServerMetrics,
+    /// Those that only this server has, `ixn_server_*`.
+    pub(crate) own: OwnMetrics,
+}
+
+/// What is read when somebody scrapes.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    pub(crate) driver: Arc<DriverCounters>,
+    pub(crate) intake: Intake,
+    pub(crate) latest: Latest,
+}
+
+impl Metrics {
+    /// Metrics at zero.
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        Ok(Self { health_info: ServerMetrics::new()?, own: OwnMetrics::new()? })
+    }
+
+    /// A registry with these metrics.
+    pub(crate) fn register(&self, tenant: &str, sources: Sources) -> Result<Registry, prometheus::Error> {
+        let registry = registry(tenant, env!("CARGO_PKG_VERSION"))?;
+        let mut refresher = health_info::Refresher::new(sources.clone());
+        self.health_info.register(&registry, move |metrics| refresher.refresh(metrics))?;
+        self.own.register(&registry, sources)?;
+        Ok(registry)
+    }
+}

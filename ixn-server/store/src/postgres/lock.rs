@@ -1,0 +1,100 @@
+//! The lock that says which server owns the database: a session-level advisory lock on a connection of its own.
+//!
+//! It keeps honest servers apart and lets a newcomer wait. The fence is the commit log: a server that loses this
+//! connection goes on, and tries to get the lock back.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::session::{Purpose, Sessions, within};
+use crate::{StoreError, Waiting};
+
+/// `IXN-SERV` in ASCII. Advisory locks are per database.
+const KEY: i64 = 0x4958_4e2d_5345_5256;
+
+/// How often a waiting server tries again.
+const TRY_EVERY: Duration = Duration::from_millis(200);
+/// How often the holder looks whether its connection lives.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// Keeps the lock until it is dropped.
+pub(super) struct Lock {
+    keeper: JoinHandle<()>,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Its connection goes with it, and the lock with the connection.
+        self.keeper.abort();
+    }
+}
+
+/// Waits for the lock, naming the holder to `waiting`.
+pub(super) async fn lock(sessions: &Sessions, waiting: Waiting<'_>) -> Result<Lock, StoreError> {
+    let mut connection = sessions.connect(Purpose::Watch).await?;
+    let mut named = None;
+    while !try_lock(&mut connection).await? {
+        let holder = holder(&mut connection).await?;
+        if holder.is_some() && holder != named {
+            waiting(holder.as_deref().unwrap_or_default());
+            named = holder;
+        }
+        sleep(TRY_EVERY).await;
+    }
+    Ok(Lock { keeper: tokio::spawn(keep(sessions.clone(), connection)) })
+}
+
+async fn try_lock(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    let attempt = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(KEY);
+    within(ANSWER_TIME, "asking for the lock", attempt.fetch_one(connection)).await
+}
+
+/// Who holds it: application name and address. `None`: nobody any more.
+async fn holder(connection: &mut PgConnection) -> Result<Option<String>, StoreError> {
+    let find = sqlx::query_scalar(
+        "SELECT coalesce(nullif(activity.application_name, ''), 'process ' || activity.pid)
+                || coalesce(' at ' || host(activity.client_addr), '')
+         FROM pg_locks AS lock JOIN pg_stat_activity AS activity ON activity.pid = lock.pid
+         WHERE lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 1
+           AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND (lock.classid::bigint << 32) | lock.objid::bigint = $1
+         LIMIT 1",
+    )
+    .bind(KEY);
+    within(ANSWER_TIME, "asking for the lock's holder", find.fetch_optional(connection)).await
+}
+
+async fn keep(sessions: Sessions, first: PgConnection) {
+    let mut held = Some(first);
+    loop {
+        sleep(CHECK_EVERY).await;
+        held = match held {
+            Some(connection) => check(connection).await,
+            None => regain(&sessions).await,
+        };
+    }
+}
+
+async fn check(mut connection: PgConnection) -> Option<PgConnection> {
+    let ping = sqlx::raw_sql("SELECT 1").execute(&mut connection);
+    match within(ANSWER_TIME, "checking the lock", ping).await {
+        Ok(_) => Some(connection),
+        Err(error) => {
+            tracing::warn!(%error, "the connection that holds the database's lock is lost; trying to get it back");
+            None
+        }
+    }
+}
+
+async fn regain(sessions: &Sessions) -> Option<PgConnection> {
+    let mut connection = sessions.connect(Purpose::Watch).await.ok()?;
+    if try_lock(&mut connection).await.ok()? {
+        tracing::info!("the database's lock is held again");
+        return Some(connection);
+    }
+    None
+}

@@ -1,0 +1,250 @@
+//! PostgreSQL: a dedicated connection for the writer, one for the lock, one for maintenance, a few for readers.
+
+mod errors;
+mod lock;
+mod partitions;
+mod schema;
+mod session;
+mod writer;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ixn_engine::commit::{AgentName, CommitNumber, EventNumber, IdempotencyRow, InteractionKey, TakenOver};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, PgPool, Row};
+
+use self::errors::store_error;
+use self::partitions::{COMMIT_LOG, Expiry, IDEMPOTENCY, Old, TABLES};
+use self::session::{Purpose, Sessions, within};
+use self::writer::PostgresWriter;
+use crate::format::{self, COMMIT_BEFORE_SQL, unpack, unsigned};
+use crate::record::check_format;
+use crate::{Database, DatabaseInfo, LogRecord, OpenOptions, StoreError, Waiting, Writer};
+
+/// Rows of one page of [`Database::load_interactions`].
+const PAGE_ROWS: i64 = 16_384;
+
+/// Rows of idempotency keys read at once.
+const IDEMPOTENCY_PAGE_ROWS: i64 = 4096;
+
+/// Records that one call of [`Database::log_after`] looks at.
+const LOG_ROWS: i64 = 4096;
+
+const READ_TIME: Duration = Duration::from_secs(65);
+
+pub(crate) struct PostgresDatabase {
+    sessions: Sessions,
+    allow_unsafe_durability: bool,
+    readers: PgPool,
+    lock: tokio::sync::Mutex<Option<lock::Lock>>,
+    maintenance: tokio::sync::Mutex<Maintenance>,
+}
+
+#[derive(Default)]
+struct Maintenance {
+    /// `None` before the first use and after an error.
+    connection: Option<PgConnection>,
+    expiry: Expiry,
+}
+
+impl PostgresDatabase {
+    pub(crate) async fn open(url: &str, options: &OpenOptions) -> Result<Self, StoreError> {
+        let sessions = Sessions::new(url, options)?;
+        let mut connection = sessions.connect(Purpose::Watch).await?;
+        schema::check(&mut connection, options.allow_unsafe_durability).await?;
+        Ok(Self {
+            readers: sessions.readers(),
+            sessions,
+            allow_unsafe_durability: options.allow_unsafe_durability,
+            lock: tokio::sync::Mutex::default(),
+            maintenance: tokio::sync::Mutex::default(),
+        })
+    }
+
+    async fn rows(
+        &self,
+        what: &str,
+        query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        within(READ_TIME, what, query.fetch_all(&self.readers)).await
+    }
+}
+
+#[async_trait]
+impl Database for PostgresDatabase {
+    async fn info(&self) -> Result<DatabaseInfo, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(store_error)?;
+        schema::info(&mut connection).await
+    }
+
+    async fn lock(&self, waiting: Waiting<'_>) -> Result<(), StoreError> {
+        let mut held = self.lock.lock().await;
+        if held.is_none() {
+            *held = Some(lock::lock(&self.sessions, waiting).await?);
+        }
+        Ok(())
+    }
+
+    async fn take_over(&self, at_milliseconds: u64) -> Result<(TakenOver, Box<dyn Writer>), StoreError> {
+        let mut connection = self.sessions.connect(Purpose::Migrate).await?;
+        // Again, after what may have been a long wait for the lock.
+        schema::check(&mut connection, self.allow_unsafe_durability).await?;
+        schema::migrate(&mut connection).await?;
+        let mut writer = PostgresWriter::connect(self.sessions.clone()).await?;
+        let taken = schema::take_over(writer.connection()?, at_milliseconds).await?;
+        Ok((taken, Box::new(writer)))
+    }
+
+    async fn load_interactions(
+        &self,
+        page: &mut (dyn FnMut(Vec<(InteractionKey, Bytes)>) + Send),
+    ) -> Result<(), StoreError> {
+        let mut after = -1_i64;
+        loop {
+            let select =
+                sqlx::query("SELECT key, row FROM interactions WHERE key > $1 ORDER BY key LIMIT $2")
+                    .bind(after)
+                    .bind(PAGE_ROWS);
+            let rows = self.rows("reading interactions", select).await?;
+            let complete = (rows.len() as i64) < PAGE_ROWS;
+            let mut interactions = Vec::with_capacity(rows.len());
+            for row in rows {
+                after = row.try_get(0).map_err(store_error)?;
+                interactions.push((InteractionKey(unsigned(after)?), bytes(&row, 1)?));
+            }
+            if !interactions.is_empty() {
+                page(interactions);
+            }
+            if complete {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn load_agents(&self) -> Result<Vec<(AgentName, Bytes)>, StoreError> {
+        let rows = self.rows("reading agents", sqlx::query("SELECT id, row FROM agents ORDER BY id")).await?;
+        rows.iter().map(|row| Ok((row.try_get(0).map_err(store_error)?, bytes(row, 1)?))).collect()
+    }
+
+    async fn load_idempotency(&self, now_seconds: u64) -> Result<Vec<IdempotencyRow>, StoreError> {
+        let now = i64::try_from(now_seconds).unwrap_or(i64::MAX);
+        let mut keys = Vec::new();
+        let mut after = 0_i64;
+        loop {
+            let select = sqlx::query(
+                "SELECT seq, entries FROM idempotency WHERE seq > $1 AND expires_at > $2 ORDER BY seq LIMIT $3",
+            )
+            .bind(after)
+            .bind(now)
+            .bind(IDEMPOTENCY_PAGE_ROWS);
+            let rows = self.rows("reading idempotency keys", select).await?;
+            for row in &rows {
+                after = row.try_get(0).map_err(store_error)?;
+                let entries: &[u8] = row.try_get(1).map_err(store_error)?;
+                format::idempotency_from_bytes(entries, after, now_seconds, &mut keys)?;
+            }
+            if (rows.len() as i64) < IDEMPOTENCY_PAGE_ROWS {
+                return Ok(keys);
+            }
+        }
+    }
+
+    async fn contents(&self, keys: &[InteractionKey]) -> Result<Vec<(InteractionKey, Bytes)>, StoreError> {
+        let keys: Vec<i64> = keys.iter().filter_map(|key| i64::try_from(key.0).ok()).collect();
+        let select = sqlx::query("SELECT key, user_data FROM contents WHERE key = ANY ($1)").bind(keys);
+        let rows = self.rows("reading contents", select).await?;
+        rows.iter()
+            .map(|row| {
+                let key = unsigned(row.try_get(0).map_err(store_error)?)?;
+                let packed: &[u8] = row.try_get(1).map_err(store_error)?;
+                Ok((InteractionKey(key), unpack(packed, &|| format!("contents {key}"))?))
+            })
+            .collect()
+    }
+
+    async fn log_after(&self, after: CommitNumber, max_bytes: usize) -> Result<Vec<LogRecord>, StoreError> {
+        // The lengths are summed up before the events are fetched from where they lie out of line.
+        let select = sqlx::query(
+            "SELECT seq, first_event, last_event, format, events FROM (
+               SELECT *, sum(events_bytes) OVER (ORDER BY seq) AS total_bytes,
+                      row_number() OVER (ORDER BY seq) AS place
+               FROM (SELECT * FROM commit_log WHERE seq > $1 ORDER BY seq LIMIT $2) AS candidates
+             ) AS counted
+             WHERE total_bytes <= $3 OR place = 1
+             ORDER BY seq",
+        )
+        .bind(i64::try_from(after.0).unwrap_or(i64::MAX))
+        .bind(LOG_ROWS)
+        .bind(i64::try_from(max_bytes).unwrap_or(i64::MAX));
+        let rows = self.rows("reading the commit log", select).await?;
+        rows.iter()
+            .map(|row| {
+                check_format(row.try_get(3).map_err(store_error)?)?;
+                let seq = unsigned(row.try_get(0).map_err(store_error)?)?;
+                let events: &[u8] = row.try_get(4).map_err(store_error)?;
+                Ok(LogRecord {
+                    number: CommitNumber(seq),
+                    first_event: EventNumber(unsigned(row.try_get(1).map_err(store_error)?)?),
+                    last_event: EventNumber(unsigned(row.try_get(2).map_err(store_error)?)?),
+                    events: unpack(events, &|| format!("commit_log {seq}"))?,
+                })
+            })
+            .collect()
+    }
+
+    async fn commit_before(&self, event: EventNumber) -> Result<Option<CommitNumber>, StoreError> {
+        let select = sqlx::query_as::<_, (i64, i64, i64)>(COMMIT_BEFORE_SQL)
+            .bind(i64::try_from(event.0).unwrap_or(i64::MAX));
+        let found =
+            within(READ_TIME, "searching the commit log", select.fetch_optional(&self.readers)).await?;
+        let Some((seq, first, last)) = found else { return Ok(None) };
+        Ok(format::commit_before(event.0, unsigned(seq)?, unsigned(first)?, unsigned(last)?)
+            .map(CommitNumber))
+    }
+
+    async fn log_extent(&self) -> Result<(CommitNumber, u64), StoreError> {
+        let oldest = sqlx::query_scalar("SELECT seq FROM commit_log ORDER BY seq LIMIT 1");
+        let oldest: Option<i64> =
+            within(READ_TIME, "reading the commit log", oldest.fetch_optional(&self.readers)).await?;
+        let bytes = sqlx::query_scalar(
+            "SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint FROM pg_inherits
+             WHERE inhparent = to_regclass('commit_log')",
+        );
+        let bytes: i64 =
+            within(READ_TIME, "measuring the commit log", bytes.fetch_one(&self.readers)).await?;
+        Ok((CommitNumber(unsigned(oldest.unwrap_or(0))?), unsigned(bytes)?))
+    }
+
+    async fn maintain(
+        &self,
+        newest: CommitNumber,
+        trim_below: CommitNumber,
+        now_seconds: u64,
+    ) -> Result<(), StoreError> {
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let newest = signed(newest.0);
+        let old_keys = Old::Expired { now_seconds: signed(now_seconds), newest };
+        let old_log = Old::Below(newest.min(signed(trim_below.0)));
+
+        let mut maintenance = self.maintenance.lock().await;
+        // Put back only after success: a connection that failed is not trusted.
+        let mut connection = match maintenance.connection.take() {
+            Some(connection) => connection,
+            None => self.sessions.connect(Purpose::Maintain).await?,
+        };
+        for table in TABLES {
+            partitions::make_room(&mut connection, table, newest).await?;
+        }
+        partitions::trim(&mut connection, &COMMIT_LOG, &old_log, &mut Expiry::default()).await?;
+        partitions::trim(&mut connection, &IDEMPOTENCY, &old_keys, &mut maintenance.expiry).await?;
+        maintenance.connection = Some(connection);
+        Ok(())
+    }
+}
+
+fn bytes(row: &PgRow, column: usize) -> Result<Bytes, StoreError> {
+    let value: &[u8] = row.try_get(column).map_err(store_error)?;
+    Ok(Bytes::copy_from_slice(value))
+}

@@ -1,0 +1,241 @@
+//! The partitions of the commit log and of the idempotency keys: made ahead of the commits, dropped behind them.
+//!
+//! No statement here takes a lock that a commit, a reader or `pg_dump` would wait for, or that would wait for them with
+//! others queueing behind it: a partition is made as a table of its own and then attached, and is detached concurrently
+//! before it is dropped. A range that was dropped is never made again: new partitions begin where the last one ends.
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+use super::errors::{code, store_error};
+use crate::StoreError;
+
+/// A table that is partitioned by ranges of commit numbers. Its partitions are named `TABLE_LOWER_UPPER`.
+pub(super) struct Table {
+    name: &'static str,
+    /// Numbers of one partition.
+    numbers: i64,
+    /// Numbers for which there is always room ahead.
+    ahead: i64,
+}
+
+/// A partition is 20 s of the log at full load, an hour of an idle server's heartbeats.
+pub(super) const COMMIT_LOG: Table = Table { name: "commit_log", numbers: 4096, ahead: 32_768 };
+/// Its rows are few and live a day.
+pub(super) const IDEMPOTENCY: Table = Table { name: "idempotency", numbers: 262_144, ahead: 65_536 };
+
+pub(super) const TABLES: [&Table; 2] = [&COMMIT_LOG, &IDEMPOTENCY];
+
+#[derive(Debug, PartialEq, Eq)]
+struct Partition {
+    name: String,
+    /// Its first number.
+    lower: i64,
+    /// The number after its last.
+    upper: i64,
+    attached: bool,
+    /// A detach was begun and has yet to be finished.
+    detaching: bool,
+}
+
+impl Table {
+    /// `None`: not a name of a partition of ours.
+    fn partition(&self, name: &str, attached: bool, detaching: bool) -> Option<Partition> {
+        let (lower, upper) = name.strip_prefix(self.name)?.strip_prefix('_')?.split_once('_')?;
+        let (lower, upper) = (lower.parse().ok()?, upper.parse().ok()?);
+        Some(Partition { name: name.to_owned(), lower, upper, attached, detaching })
+    }
+}
+
+/// All partitions, ascending, also those that are being detached or were.
+async fn list(connection: &mut PgConnection, table: &Table) -> Result<Vec<Partition>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT child.relname::text, child.relispartition, coalesce(inherits.inhdetachpending, false)
+         FROM pg_class AS parent
+         JOIN pg_class AS child ON child.relnamespace = parent.relnamespace AND child.relkind = 'r'
+              AND starts_with(child.relname::text, parent.relname::text || '_')
+         LEFT JOIN pg_inherits AS inherits ON inherits.inhrelid = child.oid AND inherits.inhparent = parent.oid
+         WHERE parent.oid = to_regclass($1)",
+    )
+    .bind(table.name)
+    .fetch_all(connection)
+    .await?;
+    let mut partitions = Vec::with_capacity(rows.len());
+    for row in rows {
+        let name: String = row.try_get(0)?;
+        partitions.extend(table.partition(&name, row.try_get(1)?, row.try_get(2)?));
+    }
+    partitions.sort_by_key(|partition| partition.lower);
+    Ok(partitions)
+}
+
+/// Whether the number's partition was there and is not any more.
+pub(super) async fn is_dropped(
+    connection: &mut PgConnection,
+    table: &Table,
+    seq: i64,
+) -> Result<bool, StoreError> {
+    let partitions = list(connection, table).await.map_err(store_error)?;
+    let in_use = |partition: &Partition| {
+        partition.attached && !partition.detaching && (partition.lower..partition.upper).contains(&seq)
+    };
+    Ok(end(&partitions) > seq && !partitions.iter().any(in_use))
+}
+
+/// Where the next partition begins.
+fn end(partitions: &[Partition]) -> i64 {
+    partitions.iter().map(|partition| partition.upper).max().unwrap_or(0)
+}
+
+/// Makes partitions until there is room ahead of the newest commit.
+pub(super) async fn make_room(
+    connection: &mut PgConnection,
+    table: &Table,
+    newest: i64,
+) -> Result<(), StoreError> {
+    loop {
+        let lower = end(&list(connection, table).await.map_err(store_error)?);
+        if lower > newest.saturating_add(table.ahead) {
+            return Ok(());
+        }
+        match attach(connection, table, lower, lower + table.numbers).await {
+            // Another server does the same: look again.
+            Err(error) if matches!(code(&error), Some("42P07" | "42P17" | "23505")) => {}
+            other => other.map_err(store_error)?,
+        }
+    }
+}
+
+async fn attach(
+    connection: &mut PgConnection,
+    table: &Table,
+    lower: i64,
+    upper: i64,
+) -> Result<(), sqlx::Error> {
+    let parent = table.name;
+    // Its rows are inserted once and dropped whole: vacuum has nothing to do there.
+    let make = format!(
+        "CREATE TABLE {parent}_{lower}_{upper} (LIKE {parent} INCLUDING ALL)
+         WITH (autovacuum_enabled = false, toast.autovacuum_enabled = false);
+         ALTER TABLE {parent} ATTACH PARTITION {parent}_{lower}_{upper} FOR VALUES FROM ({lower}) TO ({upper})"
+    );
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(AssertSqlSafe(make)).execute(&mut *transaction).await?;
+    transaction.commit().await
+}
+
+/// What may go.
+pub(super) enum Old {
+    /// Everything below this number.
+    Below(i64),
+    /// Keys that expired at or before `now_seconds`, below `newest`.
+    Expired { now_seconds: i64, newest: i64 },
+}
+
+/// The last answer about the oldest partition's keys: a full partition never changes.
+#[derive(Default)]
+pub(super) struct Expiry {
+    partition: String,
+    last_seconds: i64,
+}
+
+/// Drops old partitions. What a long snapshot holds back is left for a later call.
+pub(super) async fn trim(
+    connection: &mut PgConnection,
+    table: &Table,
+    old: &Old,
+    expiry: &mut Expiry,
+) -> Result<(), StoreError> {
+    for partition in list(connection, table).await.map_err(store_error)? {
+        if partition.attached && !partition.detaching {
+            let is_old = match old {
+                Old::Below(number) => partition.upper <= *number,
+                Old::Expired { now_seconds, newest } => {
+                    partition.upper <= *newest
+                        && last_expiry(connection, &partition, expiry).await.map_err(store_error)?
+                            <= *now_seconds
+                }
+            };
+            if !is_old {
+                return Ok(());
+            }
+        }
+        if in_use(connection, table, &partition).await.map_err(store_error)? {
+            tracing::debug!(partition = partition.name, "in use by a long snapshot, dropped later");
+            return Ok(());
+        }
+        match drop_partition(connection, table, &partition).await {
+            Ok(()) => {}
+            Err(error) if code(&error) == Some("55P03") => {
+                tracing::debug!(partition = partition.name, "in use since a moment, dropped later");
+                return Ok(());
+            }
+            Err(error) => return Err(store_error(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a detach would have to wait: somebody uses the partition, or has used the table for more than a moment. Asked
+/// first because a wait that times out is an error in the server's log, every second for as long as a backup takes.
+async fn in_use(
+    connection: &mut PgConnection,
+    table: &Table,
+    partition: &Partition,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (
+           SELECT FROM pg_locks AS lock LEFT JOIN pg_stat_activity AS activity ON activity.pid = lock.pid
+           WHERE lock.granted AND lock.pid <> pg_backend_pid()
+             AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND (lock.relation = to_regclass($1)
+                  OR lock.relation = to_regclass($2)
+                     AND coalesce(activity.xact_start, '-infinity') < clock_timestamp() - interval '1 s'))",
+    )
+    .bind(&partition.name)
+    .bind(table.name)
+    .fetch_one(connection)
+    .await
+}
+
+async fn last_expiry(
+    connection: &mut PgConnection,
+    partition: &Partition,
+    expiry: &mut Expiry,
+) -> Result<i64, sqlx::Error> {
+    if expiry.partition != partition.name {
+        let read = format!("SELECT coalesce(max(expires_at), 0) FROM {}", partition.name);
+        expiry.last_seconds =
+            sqlx::query_scalar(AssertSqlSafe(read)).persistent(false).fetch_one(connection).await?;
+        expiry.partition.clone_from(&partition.name);
+    }
+    Ok(expiry.last_seconds)
+}
+
+async fn drop_partition(
+    connection: &mut PgConnection,
+    table: &Table,
+    partition: &Partition,
+) -> Result<(), sqlx::Error> {
+    let (parent, name) = (table.name, &partition.name);
+    if partition.attached {
+        let how = if partition.detaching { "FINALIZE" } else { "CONCURRENTLY" };
+        let detach = format!("ALTER TABLE {parent} DETACH PARTITION {name} {how}");
+        sqlx::raw_sql(AssertSqlSafe(detach)).execute(&mut *connection).await?;
+    }
+    sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLE {name}"))).execute(connection).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_the_range() {
+        let partition = COMMIT_LOG.partition("commit_log_4096_8192", true, false).unwrap();
+        assert_eq!((partition.lower, partition.upper), (4096, 8192));
+        for other in ["commit_log", "commit_log_pkey", "commit_log_x_1", "commit_logs_0_1"] {
+            assert_eq!(COMMIT_LOG.partition(other, false, false), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! PostgreSQL: its place, and what only it can show.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ixn_engine::commit::{CommitIdentity, CommitNumber, IdempotencyRow, InteractionKey};
+use ixn_store::{CommitError, Database, OpenOptions, StoreError};
+use ixn_tests::postgres::{Postgres, TestDatabase};
+use ixn_tests::wait;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::time::timeout;
+
+use crate::batches::{Batches, contents, interactions, row, take_over};
+use crate::place::Place;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) struct PostgresPlace {
+    database: TestDatabase,
+}
+
+impl PostgresPlace {
+    async fn connect(&self) -> PgConnection {
+        self.database.connect().await
+    }
+
+    async fn tables(&self, like: &str) -> Vec<String> {
+        sqlx::query_scalar(
+            "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relname LIKE $1 ORDER BY oid",
+        )
+        .bind(like)
+        .fetch_all(&mut self.connect().await)
+        .await
+        .unwrap()
+    }
+
+    async fn alter_database(&self, what: &str) {
+        self.execute(&format!("ALTER DATABASE {} {what}", self.database.name())).await;
+    }
+
+    async fn end_sessions(&self, of: &str) {
+        let sql = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid() AND {of}"
+        );
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut self.connect().await).await.unwrap();
+    }
+}
+
+impl Place for PostgresPlace {
+    async fn create() -> Self {
+        Self { database: TestDatabase::create().await }
+    }
+
+    fn url(&self) -> String {
+        self.database.url().to_owned()
+    }
+
+    fn url_of_nothing(&self) -> String {
+        // Bound and closed again: nobody listens there.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        format!("postgres://nobody@127.0.0.1:{port}/nothing")
+    }
+
+    async fn execute(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut self.connect().await).await.unwrap();
+    }
+
+    async fn make_read_only(&self) {
+        self.alter_database("SET default_transaction_read_only = on").await;
+    }
+
+    async fn make_schema_newer(&self) {
+        self.execute(
+            "INSERT INTO ixn_migrations (version, description, success, checksum, execution_time)
+             VALUES (99, 'of the future', true, '', 0)",
+        )
+        .await;
+    }
+
+    fn own_log_columns(&self) -> (&'static str, &'static str) {
+        ("", "")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_killed_in_the_middle_loses_nothing() {
+    let mut server = Postgres::start().await;
+    let url = server.url();
+    let database = ixn_store::open(&url, &OpenOptions::default()).await.unwrap();
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let mut key = 0;
+    let mut expected = Vec::new();
+    for _ in 0..3 {
+        // Commits run until one meets the kill.
+        let (committed, mut stopped) = tokio::sync::watch::channel(0);
+        let running = tokio::spawn(async move {
+            loop {
+                key += 1;
+                let batch = batches.next(|batch| batch.hot = vec![row(key, b"x")]);
+                match writer.commit(&batch).await {
+                    Ok(()) => {
+                        expected.push(row(key, b"x"));
+                        committed.send_replace(key);
+                    }
+                    Err(error) => return (writer, batches, batch, error, expected, key),
+                }
+            }
+        });
+        let from = *stopped.borrow();
+        timeout(LIMIT, stopped.wait_for(|key| *key >= from + 20)).await.unwrap().unwrap();
+        server.kill().await;
+        let (mut old_writer, old_batches, batch, error, so_far, last) =
+            timeout(LIMIT, running).await.unwrap().unwrap();
+        assert!(matches!(error, CommitError::Unknown(_) | CommitError::Unavailable(_)), "{error:?}");
+
+        // Still away.
+        let error = old_writer.commit(&batch).await.unwrap_err();
+        assert!(matches!(error, CommitError::Unavailable(_)), "{error:?}");
+        let error = old_writer.look_up(batch.number).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+
+        server.restart().await;
+        let found = old_writer.look_up(batch.number).await.unwrap();
+        let identity = CommitIdentity { epoch: batch.epoch, hash: batch.hash };
+        assert!(found.is_none() || found == Some(identity), "{found:?}");
+        let there = interactions(&*database).await;
+        assert_eq!(
+            there.last().is_some_and(|(last, _)| *last == InteractionKey(key_of(&batch))),
+            found.is_some()
+        );
+        old_writer.commit(&batch).await.unwrap();
+        (writer, batches, expected, key) = (old_writer, old_batches, so_far, last);
+        expected.push(row(key, b"x"));
+        assert_eq!(interactions(&*database).await, expected);
+    }
+    assert_eq!(database.log_after(CommitNumber(0), usize::MAX).await.unwrap().len() as u64, key + 1);
+}
+
+fn key_of(batch: &ixn_engine::commit::CommitBatch) -> u64 {
+    batch.hot[0].0.0
+}
+
+#[tokio::test]
+async fn a_session_ended_under_a_commit_is_looked_up() {
+    let place = PostgresPlace::create().await;
+    let database = place.open_as("victim").await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    writer.commit(&batches.next(|_| {})).await.unwrap();
+    place.end_sessions("application_name = 'victim'").await;
+    let batch = batches.next(|batch| batch.hot = vec![row(1, b"x")]);
+    let error = writer.commit(&batch).await.unwrap_err();
+    assert!(matches!(error, CommitError::Unknown(_)), "{error:?}");
+    assert_eq!(writer.look_up(batch.number).await.unwrap(), None);
+    writer.commit(&batch).await.unwrap();
+    assert_eq!(interactions(&*database).await, [row(1, b"x")]);
+}
+
+#[tokio::test]
+async fn looking_up_ends_a_commit_that_still_runs() {
+    let place = PostgresPlace::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let mut blocker = place.connect().await;
+    let mut transaction = blocker.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE interactions IN EXCLUSIVE MODE").execute(&mut *transaction).await.unwrap();
+
+    let batch = batches.next(|batch| batch.hot = vec![row(1, b"x")]);
+    // Given up while the statement waits for the lock.
+    assert!(timeout(Duration::from_millis(500), writer.commit(&batch)).await.is_err());
+    assert_eq!(writer.look_up(batch.number).await.unwrap(), None);
+    transaction.rollback().await.unwrap();
+    // Had the old statement gone on, it would be there now.
+    assert_eq!(interactions(&*database).await, []);
+    assert_eq!(writer.look_up(batch.number).await.unwrap(), None);
+    writer.commit(&batch).await.unwrap();
+    assert_eq!(interactions(&*database).await, [row(1, b"x")]);
+}
+
+#[tokio::test]
+async fn a_database_that_becomes_read_only_is_unavailable_until_it_is_not() {
+    let place = PostgresPlace::create().await;
+    let database = place.open_as("writer").await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    writer.commit(&batches.next(|_| {})).await.unwrap();
+    place.make_read_only().await;
+    place.end_sessions("application_name = 'writer'").await;
+    let batch = batches.next(|batch| batch.hot = vec![row(1, b"x")]);
+    let error = writer.commit(&batch).await.unwrap_err();
+    assert!(matches!(error, CommitError::Unknown(_)), "{error:?}");
+    assert_eq!(writer.look_up(batch.number).await.unwrap(), None);
+    for _ in 0..2 {
+        let error = writer.commit(&batch).await.unwrap_err();
+        assert!(matches!(&error, CommitError::Unavailable(text) if text.contains("25006")), "{error:?}");
+    }
+    let mut admin = place.connect().await;
+    sqlx::raw_sql("SET default_transaction_read_only = off").execute(&mut admin).await.unwrap();
+    let reset = format!("ALTER DATABASE {} RESET default_transaction_read_only", place.database.name());
+    sqlx::raw_sql(AssertSqlSafe(reset)).execute(&mut admin).await.unwrap();
+    writer.commit(&batch).await.unwrap();
+    assert_eq!(interactions(&*database).await, [row(1, b"x")]);
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_refused() {
+    let place = PostgresPlace::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let mut batch = batches.next(|batch| batch.agents = vec![("nul\0".to_owned(), Bytes::new())]);
+    let error = writer.commit(&batch).await.unwrap_err();
+    assert!(matches!(&error, CommitError::Refused(text) if text.contains("22021")), "{error:?}");
+    batch.agents.clear();
+    batch.hot = vec![row(1, b"a"), row(1, b"b")];
+    let error = writer.commit(&batch).await.unwrap_err();
+    assert!(matches!(&error, CommitError::Refused(text) if text.contains("21000")), "{error:?}");
+    batch.hot.truncate(1);
+    writer.commit(&batch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_may_lose_commits_is_refused_unless_allowed() {
+    let server = Postgres::start_with(&["fsync = off", "full_page_writes = off"]).await;
+    let error = ixn_store::open(&server.url(), &OpenOptions::default()).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Unsafe(text) if text.contains("fsync, full_page_writes")),
+        "{error:?}"
+    );
+    let allowed = OpenOptions { allow_unsafe_durability: true, ..OpenOptions::default() };
+    let database = ixn_store::open(&server.url(), &allowed).await.unwrap();
+    assert!(database.info().await.unwrap().durability.contains("fsync=off"));
+    take_over(&*database).await;
+
+    let place = PostgresPlace::create().await;
+    let waiting = place.open().await;
+    place.alter_database("SET synchronous_commit = off").await;
+    for error in [place.try_open("x").await.unwrap_err(), waiting.take_over(0).await.unwrap_err()] {
+        assert!(
+            matches!(&error, StoreError::Unsafe(text) if text.contains("synchronous_commit")),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_address_is_told() {
+    let error = ixn_store::open("postgres://host:notaport/db", &OpenOptions::default()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Address(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_lost_lock_is_taken_again() {
+    let place = PostgresPlace::create().await;
+    let database = place.open_as("holder").await;
+    database.lock(&|_| {}).await.unwrap();
+    let holder = async || -> Option<i32> {
+        sqlx::query_scalar("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
+            .fetch_optional(&mut place.connect().await)
+            .await
+            .unwrap()
+    };
+    let first = holder().await.expect("a holder");
+    place.end_sessions(&format!("pid = {first}")).await;
+    wait::until(LIMIT, "another session with the lock", async || match holder().await {
+        Some(pid) if pid != first => Ok(()),
+        other => Err(format!("{other:?} instead of another than {first}")),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_commit_that_runs_ahead_of_maintenance_makes_room() {
+    let place = PostgresPlace::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    writer.commit(&batches.next(|_| {})).await.unwrap();
+    let last = place.tables("commit_log\\_%").await.pop().unwrap();
+    let upper: u64 = last.rsplit('_').next().unwrap().parse().unwrap();
+    let missing = upper - 1 - 2;
+    place.grow_log(missing).await;
+    batches.skip(missing);
+    for key in 1..=3 {
+        writer.commit(&batches.next(|batch| batch.hot = vec![row(key, b"x")])).await.unwrap();
+    }
+    assert_eq!(interactions(&*database).await.len(), 3);
+    assert_eq!(database.log_after(CommitNumber(upper), 1000).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_long_snapshot_delays_trimming_but_neither_commits_nor_room() {
+    let place = PostgresPlace::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    place.grow_log(9000).await;
+    batches.skip(9000);
+
+    // As pg_dump does: a snapshot, and every table locked against changes.
+    let mut dump = place.connect().await;
+    let mut snapshot = dump.begin().await.unwrap();
+    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SELECT count(*) FROM commit_log; SELECT count(*) FROM idempotency; SELECT count(*) FROM interactions")
+        .execute(&mut *snapshot)
+        .await
+        .unwrap();
+    for table in place.tables("commit_log%").await {
+        sqlx::raw_sql(AssertSqlSafe(format!("LOCK TABLE {table} IN ACCESS SHARE MODE")))
+            .execute(&mut *snapshot)
+            .await
+            .unwrap();
+    }
+
+    // A detach that the snapshot holds up: commits go on beside it. Were they queued behind it they would wait for the
+    // snapshot's end, which is below.
+    let mut detaching = place.connect().await;
+    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut detaching).await.unwrap();
+    let detach = tokio::spawn(async move {
+        let sql = "ALTER TABLE commit_log DETACH PARTITION commit_log_0_4096 CONCURRENTLY";
+        sqlx::raw_sql(sql).execute(&mut detaching).await
+    });
+    wait::until(LIMIT, "the detach to wait for the snapshot", async || {
+        let waits = "SELECT coalesce(wait_event_type, '') FROM pg_stat_activity WHERE pid = $1";
+        let on: String =
+            sqlx::query_scalar(waits).bind(pid).fetch_one(&mut place.connect().await).await.unwrap();
+        if on == "Lock" { Ok(()) } else { Err(on) }
+    })
+    .await;
+    for _ in 0..20 {
+        timeout(LIMIT, writer.commit(&batches.next(|_| {}))).await.unwrap().unwrap();
+    }
+    assert!(!detach.is_finished());
+    place.execute(&format!("SELECT pg_cancel_backend({pid})")).await;
+    detach.await.unwrap().unwrap_err();
+
+    // The detach stays begun. Room is made all the same, and nothing is dropped.
+    let ahead = CommitNumber(60_000);
+    timeout(LIMIT, database.maintain(ahead, CommitNumber(8500), 0)).await.unwrap().unwrap();
+    let upper = format!("commit_log_%_{}", (ahead.0 + 32_768) / 4096 * 4096 + 4096);
+    assert_eq!(place.tables(&upper).await.len(), 1, "{upper}");
+    assert_eq!(place.tables("commit_log_0_4096").await.len(), 1);
+    // The dump reads on.
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM commit_log").fetch_one(&mut *snapshot).await.unwrap();
+    assert_eq!(count, 9001);
+    let newest = batches.next(|_| {});
+    writer.commit(&newest).await.unwrap();
+    snapshot.rollback().await.unwrap();
+
+    database.maintain(newest.number, CommitNumber(8500), 0).await.unwrap();
+    assert_eq!(place.tables("commit_log_0_4096").await.len(), 0);
+    assert_eq!(database.log_extent().await.unwrap().0, CommitNumber(8192));
+}
+
+#[tokio::test]
+async fn expired_keys_go_with_their_partition() {
+    let place = PostgresPlace::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let key = IdempotencyRow { key_hash: 1, body_hash: 2, expires_at_seconds: 100, answer: Bytes::new() };
+    writer.commit(&batches.next(|batch| batch.idempotency = vec![key])).await.unwrap();
+    let newest = CommitNumber(262_144);
+    let first = async || place.tables("idempotency_0_262144").await.len();
+    database.maintain(newest, CommitNumber(1), 99).await.unwrap();
+    assert_eq!(first().await, 1, "a key lives");
+    database.maintain(CommitNumber(262_143), CommitNumber(1), 100).await.unwrap();
+    assert_eq!(first().await, 1, "a commit may still come");
+    database.maintain(newest, CommitNumber(1), 100).await.unwrap();
+    assert_eq!(first().await, 0);
+}
+
+/// The plan of the commit's statement is made once, while the tables are empty.
+#[tokio::test]
+async fn a_plan_made_for_empty_tables_never_scans_large_ones() {
+    let place = PostgresPlace::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    for key in 1..=10 {
+        writer.commit(&lifecycle(&mut batches, key)).await.unwrap();
+    }
+    place
+        .execute(
+            "INSERT INTO interactions SELECT i, 'x' FROM generate_series(1000, 200000) AS i;
+             INSERT INTO contents SELECT i, '\\x00' FROM generate_series(1000, 200000) AS i;
+             INSERT INTO agents SELECT i, '' FROM generate_series(1000, 20000) AS i; ANALYZE",
+        )
+        .await;
+    let scans = async || -> i64 {
+        let sql = "SELECT sum(seq_scan)::bigint FROM pg_stat_user_tables WHERE relname IN ('interactions', 'contents', 'agents')";
+        sqlx::query_scalar(sql).fetch_one(&mut place.connect().await).await.unwrap()
+    };
+    let updated = async || -> i64 {
+        let sql = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'interactions'";
+        sqlx::query_scalar(sql).fetch_one(&mut place.connect().await).await.unwrap()
+    };
+    let before = scans().await;
+    for key in 1001..=1050 {
+        writer.commit(&lifecycle(&mut batches, key)).await.unwrap();
+    }
+    // Ending the session writes its statistics out.
+    drop(writer);
+    wait::until(LIMIT, "the statistics of 50 updates", async || {
+        let updated = updated().await;
+        if updated >= 50 { Ok(()) } else { Err(updated) }
+    })
+    .await;
+    assert_eq!(scans().await, before);
+    assert_eq!(contents(&*database, &[1049, 1050]).await, [row(1050, b"user data")]);
+}
+
+fn lifecycle(batches: &mut Batches, key: u64) -> ixn_engine::commit::CommitBatch {
+    batches.next(|batch| {
+        batch.hot = vec![row(key, b"changed")];
+        batch.cold = vec![row(key, b"user data")];
+        batch.deleted = vec![InteractionKey(key - 1)];
+        batch.agents = vec![("anna".to_owned(), Bytes::from_static(b"ready"))];
+        batch.deleted_agents = vec!["otto".to_owned()];
+    })
+}
+
+/// Updates of hot rows stay on their page: no index is touched.
+#[tokio::test]
+async fn updates_of_hot_rows_touch_no_index() {
+    let place = PostgresPlace::create().await;
+    let database: std::sync::Arc<dyn Database> = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    for _ in 0..20 {
+        let batch = batches.next(|batch| batch.hot = (1..=200).map(|key| row(key, &[7; 200])).collect());
+        writer.commit(&batch).await.unwrap();
+    }
+    drop(writer);
+    wait::until(LIMIT, "the statistics of 3800 updates", async || {
+        let sql = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'interactions'";
+        let (updated, hot): (i64, i64) =
+            sqlx::query_as(sql).fetch_one(&mut place.connect().await).await.unwrap();
+        if updated == 3800 && hot * 100 >= updated * 95 { Ok(()) } else { Err(format!("{hot} of {updated}")) }
+    })
+    .await;
+}

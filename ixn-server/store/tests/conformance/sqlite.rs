@@ -1,0 +1,165 @@
+//! SQLite: its place, and what only it can show.
+
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ixn_store::{CommitError, StoreError};
+use ixn_tests::wait;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::batches::{interactions, noise, row, take_over};
+use crate::place::Place;
+
+pub(crate) struct SqlitePlace {
+    folder: TempDir,
+}
+
+impl SqlitePlace {
+    fn file(&self) -> PathBuf {
+        // The store makes the folder.
+        self.folder.path().join("data").join("ixn.db")
+    }
+}
+
+impl Place for SqlitePlace {
+    async fn create() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite://{}", self.file().display())
+    }
+
+    fn url_of_nothing(&self) -> String {
+        let file = self.folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        format!("sqlite://{}/ixn.db", file.display())
+    }
+
+    async fn execute(&self, sql: &str) {
+        let connection = Connection::open(self.file()).unwrap();
+        connection.busy_timeout(Duration::from_secs(10)).unwrap();
+        connection.execute_batch(sql).unwrap();
+    }
+
+    async fn make_read_only(&self) {
+        // All of it into the file itself, and nobody left who holds it.
+        let file = self.file();
+        wait::until(Duration::from_secs(10), "the last connection to close", async || {
+            let connection = Connection::open(&file).unwrap();
+            connection
+                .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0))
+                .and_then(|mode| connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(mode)))
+                .map_err(|error| error.to_string())
+                .and_then(|mode| if mode == "delete" { Ok(()) } else { Err(mode) })
+        })
+        .await;
+        // The file format's write version: one that SQLite does not know makes a file read-only, for root too.
+        std::fs::OpenOptions::new().write(true).open(&file).unwrap().write_all_at(&[3], 18).unwrap();
+    }
+
+    async fn make_schema_newer(&self) {
+        self.execute("PRAGMA user_version = 99").await;
+    }
+
+    fn own_log_columns(&self) -> (&'static str, &'static str) {
+        (", log_bytes", ", log_bytes + 100 * i")
+    }
+}
+
+#[tokio::test]
+async fn after_an_error_of_commit_the_outcome_is_looked_up() {
+    let place = SqlitePlace::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    // A constraint that SQLite checks at COMMIT alone.
+    place
+        .execute(
+            "CREATE TABLE parent (id INTEGER PRIMARY KEY);
+             CREATE TABLE child (id INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+             CREATE TRIGGER orphan AFTER INSERT ON agents BEGIN INSERT INTO child VALUES (1); END;",
+        )
+        .await;
+    let batch = batches.next(|batch| {
+        batch.hot = vec![row(1, b"x")];
+        batch.agents = vec![("a".to_owned(), Bytes::from_static(b"row"))];
+    });
+    let error = writer.commit(&batch).await.unwrap_err();
+    assert!(matches!(error, CommitError::Unknown(_)), "{error:?}");
+    assert_eq!(writer.look_up(batch.number).await.unwrap(), None);
+    assert_eq!(interactions(&*database).await, []);
+    place.execute("DROP TRIGGER orphan").await;
+    writer.commit(&batch).await.unwrap();
+    assert_eq!(interactions(&*database).await, [row(1, b"x")]);
+    assert!(writer.look_up(batch.number).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_write_ahead_log_stays_bounded() {
+    let place = SqlitePlace::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let log = place.file().with_extension("db-wal");
+    let mut longest = 0;
+    let value = noise(2 << 20);
+    for key in 1..=60 {
+        let batch = batches.next(|batch| batch.cold = vec![row(key, &value)]);
+        writer.commit(&batch).await.unwrap();
+        longest = longest.max(std::fs::metadata(&log).unwrap().len());
+    }
+    assert!(longest < 90 << 20, "{longest} bytes of {}", 120 << 20);
+    assert_eq!(database.contents(&[row(50, b"").0]).await.unwrap()[0].1.len(), 2 << 20);
+}
+
+#[tokio::test]
+async fn expired_keys_are_deleted() {
+    let place = SqlitePlace::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let mut last = batches.next(|_| {});
+    for expires_at_seconds in [10, 30, 20] {
+        writer.commit(&last).await.unwrap();
+        last = batches.next(|batch| {
+            batch.idempotency.push(ixn_engine::commit::IdempotencyRow {
+                key_hash: 1,
+                body_hash: 2,
+                expires_at_seconds,
+                answer: Bytes::new(),
+            });
+        });
+    }
+    writer.commit(&last).await.unwrap();
+    database.maintain(last.number, last.number, 20).await.unwrap();
+    let count = Connection::open(place.file()).unwrap().query_row(
+        "SELECT count(*), max(expires_at) FROM idempotency",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    );
+    assert_eq!(count, Ok((1, 30)));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_damaged() {
+    let place = SqlitePlace::create().await;
+    std::fs::create_dir_all(place.file().parent().unwrap()).unwrap();
+    std::fs::write(place.file(), "no database ".repeat(1000)).unwrap();
+    let error = place.try_open("x").await.unwrap_err();
+    assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn addresses() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plain.db").display().to_string();
+    for url in [path.clone(), format!("sqlite:{path}"), format!("sqlite://{path}")] {
+        let database = ixn_store::open(&url, &ixn_store::OpenOptions::default()).await.unwrap();
+        take_over(&*database).await;
+    }
+    for url in ["", "sqlite://", ":memory:", "mysql://host/db", "sqlite::memory:"] {
+        let error = ixn_store::open(url, &ixn_store::OpenOptions::default()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Address(_)), "{url}: {error:?}");
+    }
+}

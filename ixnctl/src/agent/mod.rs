@@ -1,0 +1,11 @@
+//! Acting as agents: one by hand ([`interactive`]), or many by themselves ([`crew`]).
+
+pub(crate) mod crew;
+mod desk;
+pub(crate) mod dialogue;
+mod emptiness;
+pub(crate) mod interactive;
+pub(crate) mod requests;
+pub(crate) mod roster;
+mod worker;
+mod worklist;

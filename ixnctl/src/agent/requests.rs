@@ -1,0 +1,189 @@
+//! What an agent sends, and how the answers and events read.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use ixn_client::{ClientError, LogicalClient};
+use ixn_proto::client_envelope::Request;
+use ixn_proto::server_envelope::Event;
+use ixn_proto::{
+    AgentLoginInfo, AgentStateChangeOperation, ErrorCode, MediaState, RequestAccept, RequestAddMedia,
+    RequestAgentLogin, RequestCancelNotReadyForMedia, RequestPlaceInQueue, RequestStopProcessing,
+    ServerEnvelope,
+};
+use tokio::time::{Instant, sleep};
+
+use super::desk::{Action, Input};
+
+/// The wait between two tries to log in.
+const LOGIN_PAUSE: Duration = Duration::from_millis(250);
+
+/// What an agent does with an interaction that he has thought about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// It is stopped.
+    Stop,
+    /// It is placed in this queue.
+    Place(String),
+}
+
+impl FromStr for Finish {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.strip_prefix("place:")) {
+            ("stop", _) => Ok(Self::Stop),
+            (_, Some(queue)) if !queue.is_empty() => Ok(Self::Place(queue.to_owned())),
+            _ => Err("say stop, or place:QUEUE".to_owned()),
+        }
+    }
+}
+
+impl Finish {
+    /// The request for one interaction.
+    pub(super) fn request(&self, interaction_id: String) -> Request {
+        match self.clone() {
+            Self::Stop => {
+                Request::RequestStopProcessing(RequestStopProcessing { interaction_id, reason: None })
+            }
+            Self::Place(queue) => {
+                let place = RequestPlaceInQueue { interaction_id, queue, ..Default::default() };
+                Request::RequestPlaceInQueue(place)
+            }
+        }
+    }
+}
+
+/// A login that is ready for these media.
+pub(super) fn login(agent_id: &str, media_list: &[String]) -> Request {
+    let state = |name: &String| MediaState { media_type_name: name.clone(), ready: true, reason: None };
+    let media_list = media_list.iter().map(state).collect();
+    Request::RequestAgentLogin(RequestAgentLogin {
+        agent_id: agent_id.to_owned(),
+        media_list,
+        ..Default::default()
+    })
+}
+
+/// Logs in. `None` = the connection was lost meanwhile; the client's events will tell of the next one. A refusal that
+/// a lost connection leaves behind for a while is tried again for as long as `patience`.
+///
+/// # Errors
+/// A sentence: the server refuses.
+pub(super) async fn log_in(
+    client: LogicalClient,
+    agent_id: String,
+    media: Vec<String>,
+    patience: Duration,
+) -> Result<Option<Input>, String> {
+    let give_up = Instant::now() + patience;
+    loop {
+        match client.request(login(&agent_id, &media)).await {
+            Ok(answer) => return Ok(Some(logged_in(answer, &media))),
+            Err(ClientError::NotSent { .. } | ClientError::OutcomeUnknown { .. }) => return Ok(None),
+            Err(error)
+                if error.code() == Some(ErrorCode::AgentAlreadyLoggedIn) && Instant::now() < give_up =>
+            {
+                sleep(LOGIN_PAUSE).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// What the answer to a login says. A resumed login keeps the media of before, whatever was asked for.
+fn logged_in(answer: ServerEnvelope, wanted: &[String]) -> Input {
+    let login = match answer.event {
+        Some(Event::EventAck(ack)) => ack.agent_login.unwrap_or_default(),
+        _ => AgentLoginInfo::default(),
+    };
+    let is_ready =
+        |name: &String| login.media_list.iter().any(|media| media.ready && media.media_type_name == *name);
+    let not_ready = wanted.iter().filter(|name| !is_ready(name)).cloned().collect();
+    let interactions = login.interactions.into_iter().filter_map(|held| held.interaction);
+    Input::LoggedIn { held: interactions.map(|interaction| interaction.interaction_id).collect(), not_ready }
+}
+
+/// Sends what the desk says; the answer is what the desk is told. `Think` sends nothing.
+pub(super) async fn carry_out(client: LogicalClient, action: Action, finish: Finish) -> Option<Input> {
+    match action {
+        Action::Think { .. } => None,
+        Action::Accept { ticket_id, interaction_id } => {
+            let accept = RequestAccept { ticket_id, interaction_id: interaction_id.clone() };
+            Some(match client.request(Request::RequestAccept(accept)).await {
+                Ok(_) => Input::Accepted { interaction_id },
+                Err(_) => Input::NotAccepted { interaction_id },
+            })
+        }
+        Action::Finish { interaction_id } => {
+            Some(match client.request(finish.request(interaction_id.clone())).await {
+                Ok(_) => Input::Finished { interaction_id },
+                Err(error) => {
+                    let gone = error.code() == Some(ErrorCode::UnknownInteraction);
+                    Input::NotFinished { interaction_id, gone }
+                }
+            })
+        }
+        Action::BecomeReady { media_type } => {
+            become_ready(&client, media_type).await;
+            None
+        }
+    }
+}
+
+/// Becomes ready for a medium, which is added when the login does not have it.
+async fn become_ready(client: &LogicalClient, media_type: String) {
+    let add = RequestAddMedia { media_type_name: media_type.clone(), reason: None };
+    let ready = RequestCancelNotReadyForMedia { media_type_name: media_type, reason: None };
+    let ready = Request::RequestCancelNotReadyForMedia(ready);
+    let answer = client.request(ready.clone()).await;
+    // Refused otherwise when he is logged out or ready meanwhile: nothing is to be done then.
+    let missing = answer.is_err_and(|error| error.code() == Some(ErrorCode::MediaNotAdded));
+    if missing && client.request(Request::RequestAddMedia(add)).await.is_ok() {
+        let _ = client.request(ready).await;
+    }
+}
+
+/// What an event means to the desk; `None` = nothing.
+///
+/// # Errors
+/// A sentence: the login was ended by somebody else.
+pub(super) fn happened(envelope: ServerEnvelope) -> Result<Option<Input>, String> {
+    let interaction_id = |interaction: Option<ixn_proto::InteractionProperties>| {
+        interaction.map(|interaction| interaction.interaction_id).unwrap_or_default()
+    };
+    Ok(match envelope.event {
+        Some(Event::EventInvite(invite)) => {
+            let ticket_id = invite.ticket_id;
+            Some(Input::Invited { ticket_id, interaction_id: interaction_id(invite.interaction) })
+        }
+        Some(Event::EventRevoked(revoked)) => {
+            Some(Input::Revoked { interaction_id: interaction_id(revoked.interaction) })
+        }
+        Some(Event::EventForcedAgentStateChange(change)) => match change.agent_state_change_operation() {
+            AgentStateChangeOperation::NotReadyForMedia => {
+                Some(Input::MadeNotReady { media_type: change.media_type_name })
+            }
+            AgentStateChangeOperation::Logout => return Err("he was logged out by somebody else".to_owned()),
+            _ => None,
+        },
+        Some(Event::EventAgentConnectionClosed(_)) => {
+            return Err("he logged in through another connection".to_owned());
+        }
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_work_is_a_stop_or_a_place_in_a_queue() {
+        assert_eq!("stop".parse(), Ok(Finish::Stop));
+        assert_eq!("place:done".parse(), Ok(Finish::Place("done".to_owned())));
+        for wrong in ["place:", "place", "", "throw"] {
+            assert!(wrong.parse::<Finish>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What is done to many interactions, named or chosen by a condition: one request for each, many in flight.
+
+use clap::Args;
+use futures::StreamExt as _;
+use ixn_client::{Client, ClientError};
+use ixn_proto::client_envelope::Request;
+use ixn_proto::{ClientType, ReasonInfo};
+use serde_json::json;
+
+use super::interactions::Selection;
+use crate::arguments::Common;
+use crate::connection::{self, Inspector};
+use crate::exit::Failure;
+
+/// How many requests may wait for their answers.
+const IN_FLIGHT: usize = 256;
+
+/// Which interactions: named, or chosen.
+#[derive(Debug, Args)]
+pub(crate) struct Targets {
+    /// The interactions. Instead of names: --queue or --where, which choose among all, whoever has them.
+    #[arg(value_name = "ID", conflicts_with_all = ["queue", "condition", "limit"])]
+    ids: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// What is done to each of them.
+pub(crate) struct Operation<'a> {
+    /// What is said when it is done: `stopped`.
+    pub outcome: &'static str,
+    /// The request for one interaction.
+    pub request: &'a (dyn Fn(String) -> Request + Sync),
+}
+
+/// The reason that every request names.
+pub(crate) fn reason() -> ReasonInfo {
+    ReasonInfo { reason_system_name: "Operator".to_owned(), ..ReasonInfo::default() }
+}
+
+/// Does it, tells each outcome, and the sums at the end.
+///
+/// # Errors
+/// The server is unavailable, nothing is named, or the server refused some.
+pub(crate) async fn run(
+    common: &Common,
+    targets: &Targets,
+    operation: &Operation<'_>,
+) -> Result<(), Failure> {
+    let output = common.output();
+    let ids = targets.ids(common).await?;
+    let client = connection::connect(common, ClientType::MediaServer).await?;
+    let bar = output.progress(ids.len() as u64);
+    let (mut done, mut failed) = (0_u64, 0_u64);
+    let answers = futures::stream::iter(ids).map(|id| one(&client, id, operation)).buffered(IN_FLIGHT);
+    let mut answers = std::pin::pin!(answers);
+    while let Some((id, answer)) = answers.next().await {
+        bar.inc(1);
+        match answer {
+            Ok(()) => {
+                done += 1;
+                if output.is_json() {
+                    output.object(&json!({"interaction_id": id, "outcome": operation.outcome}))?;
+                }
+            }
+            Err(error) if connection::is_unavailable(&error) => {
+                return Err(connection::failure(common, error));
+            }
+            Err(error) => {
+                failed += 1;
+                output.remark(&bar, &format!("{id}: {error}"));
+                if output.is_json() {
+                    output.object(
+                        &json!({"interaction_id": id, "outcome": "failed", "reason": error.to_string()}),
+                    )?;
+                }
+            }
+        }
+    }
+    bar.finish_and_clear();
+    let sentence = || format!("{done} {}, {failed} failed", operation.outcome);
+    output.either(sentence, || json!({operation.outcome: done, "failed": failed}))?;
+    if failed > 0 { Err(Failure::Partly(format!("the server refused {failed}"))) } else { Ok(()) }
+}
+
+async fn one(client: &Client, id: String, operation: &Operation<'_>) -> (String, Result<(), ClientError>) {
+    let answer = client.request((operation.request)(id.clone())).await;
+    (id, answer.map(|_| ()))
+}
+
+impl Targets {
+    async fn ids(&self, common: &Common) -> Result<Vec<String>, Failure> {
+        if !self.ids.is_empty() {
+            return Ok(self.ids.clone());
+        }
+        if self.selection.is_everything() {
+            return Err(Failure::Usage(
+                "name interactions, or choose them with --queue or --where".to_owned(),
+            ));
+        }
+        let mut pages = Inspector::new(common)?.interactions(self.selection.request(), self.selection.limit);
+        let mut ids = Vec::new();
+        while let Some(page) = pages.next().await? {
+            ids.extend(page.into_iter().map(|interaction| interaction.interaction_id));
+        }
+        Ok(ids)
+    }
+}

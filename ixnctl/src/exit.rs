@@ -1,0 +1,48 @@
+//! How the program ends: the exit codes, and the errors that end it.
+
+use std::process::ExitCode;
+
+/// Why the program ends before its work is done, or with a part of it not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// A part of the work failed; what failed was told where it happened.
+    #[error("{0}")]
+    Partly(String),
+    /// A value on the command line cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    /// The server cannot be reached, or went away for good.
+    #[error("the server at {server} is unavailable: {reason}; start it, or name another one with --server")]
+    Unavailable {
+        /// The address.
+        server: String,
+        /// What the connection said.
+        reason: String,
+    },
+    /// The server refused what the whole command depends on, or an answer makes no sense.
+    #[error("{0}")]
+    Refused(String),
+    /// The time that `--timeout` gave is over.
+    #[error("{0}")]
+    TimedOut(String),
+    /// The output cannot be written.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl Failure {
+    /// The exit code. The numbers are documented: they never change their meaning.
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Partly(_) | Failure::Refused(_) | Failure::Output(_) => 1,
+            Failure::Usage(_) => 2,
+            Failure::Unavailable { .. } => 69,
+            Failure::TimedOut(_) => 124,
+        })
+    }
+
+    /// True when whoever reads the output has gone: nobody is left to be told.
+    pub(crate) fn is_closed_output(&self) -> bool {
+        matches!(self, Failure::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}

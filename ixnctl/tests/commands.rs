@@ -1,0 +1,235 @@
+//! The program as its users run it, against a stand-in that speaks the real protocol.
+// The helpers of a test may panic as the test does.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod stand_in;
+
+use std::io::Write as _;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stand_in::StandIn;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// Far more than any of these commands takes.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn command(server: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ixnctl"));
+    command.args(["--server", server]).args(arguments).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+async fn ixnctl(server: &str, arguments: &[&str]) -> Output {
+    timeout(DEADLINE, command(server, arguments).output()).await.expect("it ends in time").unwrap()
+}
+
+/// Standard output as one JSON object a line: every line must be one.
+fn objects(output: &Output) -> Vec<Value> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    let object = |line| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    text.lines().map(object).inspect(|object| assert!(object.is_object(), "{object}")).collect()
+}
+
+fn code(output: &Output) -> i32 {
+    let code = output.status.code().unwrap();
+    println!("{}", String::from_utf8_lossy(&output.stderr));
+    code
+}
+
+fn path(path: &std::path::Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[tokio::test]
+async fn e_mail_is_submitted_once_however_often_it_is_run() {
+    let server = StandIn::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    for (name, subject) in [("a.eml", "one"), ("b.eml", "two")] {
+        std::fs::write(folder.path().join(name), format!("From: a@example.com\nSubject: {subject}\n\nx"))
+            .unwrap();
+    }
+    std::fs::write(folder.path().join("c.eml"), "\u{0}\u{1} no e-mail").unwrap();
+    let arguments = ["submit", "--json", "--eml", path(folder.path())];
+
+    let first = ixnctl(&server.url(), &arguments).await;
+    assert_eq!(code(&first), 0, "a broken e-mail is skipped, not fatal");
+    let summary = json!({"files": 3, "submitted": 2, "already": 0, "skipped": 1, "failed": 0});
+    assert_eq!(objects(&first).last(), Some(&summary));
+
+    let second = ixnctl(&server.url(), &arguments).await;
+    let summary = json!({"files": 3, "submitted": 0, "already": 2, "skipped": 1, "failed": 0});
+    assert_eq!(objects(&second).last(), Some(&summary));
+    assert_eq!(server.world().interactions.len(), 2);
+}
+
+#[tokio::test]
+async fn json_lines_come_from_standard_input_and_bad_ones_are_reported_by_number() {
+    let server = StandIn::start().await;
+    let mut child = command(&server.url(), &["submit", "--json"]).stdin(Stdio::piped()).spawn().unwrap();
+    let lines = "{\"media_type\":\"email\",\"user_data\":{\"Subject\":\"x\"}}\nnonsense\n\
+        {\"MediaType\":\"chat\",\"Queue\":\"overflow\"}\n{\"media_type\":\"chat\",\"queue\":\"nowhere\"}\n";
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).await.unwrap();
+    let output = timeout(DEADLINE, child.wait_with_output()).await.unwrap().unwrap();
+    assert_eq!(code(&output), 1);
+    let objects = objects(&output);
+    let outcomes: Vec<(u64, &str)> = objects
+        .iter()
+        .filter_map(|object| Some((object["line"].as_u64()?, object["outcome"].as_str()?)))
+        .collect();
+    assert_eq!(outcomes, [(1, "submitted"), (2, "skipped"), (3, "submitted"), (4, "failed")]);
+    assert_eq!(objects[4], json!({"lines": 4, "submitted": 2, "already": 0, "skipped": 1, "failed": 1}));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("skipped line 2: "));
+}
+
+#[tokio::test]
+async fn what_is_looked_up_is_what_is_there() {
+    let server = StandIn::start().await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    for number in 0..5 {
+        writeln!(file, "{{\"media_type\":\"email\",\"user_data\":{{\"Number\":{number}}}}}").unwrap();
+    }
+    let submitted = ixnctl(&server.url(), &["submit", "--json", path(file.path())]).await;
+    let first = objects(&submitted)[0]["interaction_id"].as_str().unwrap().to_owned();
+
+    let listed = ixnctl(&server.url(), &["interactions", "--json", "--queue", "inbox"]).await;
+    assert_eq!(objects(&listed).len(), 5, "all pages");
+    let listed = ixnctl(&server.url(), &["interactions", "--json", "--limit", "3"]).await;
+    assert_eq!(objects(&listed).len(), 3);
+    let shown = ixnctl(&server.url(), &["show", &first, "--json"]).await;
+    assert_eq!(objects(&shown)[0]["interaction"]["user_data"]["Number"], 0);
+    let queues = ixnctl(&server.url(), &["queues", "--json"]).await;
+    assert_eq!(objects(&queues)[0]["media"][0]["waiting_processing"], 5);
+    let views = ixnctl(&server.url(), &["views"]).await;
+    assert!(String::from_utf8_lossy(&views.stdout).contains("everything  inbox  general"), "{views:?}");
+}
+
+#[tokio::test]
+async fn an_operator_moves_and_stops_named_or_chosen_interactions() {
+    let server = StandIn::start().await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    for _ in 0..5 {
+        writeln!(file, "{{\"media_type\":\"email\"}}").unwrap();
+    }
+    let submitted = ixnctl(&server.url(), &["submit", "--json", path(file.path())]).await;
+    let id = objects(&submitted)[0]["interaction_id"].as_str().unwrap().to_owned();
+
+    let moved = ixnctl(&server.url(), &["move", &id, "--to", "overflow", "--json"]).await;
+    assert_eq!(objects(&moved).last(), Some(&json!({"moved": 1, "failed": 0})));
+    assert_eq!(server.world().interactions[&id].queue, "overflow");
+
+    let stopped = ixnctl(&server.url(), &["stop", "--queue", "inbox", "--json"]).await;
+    assert_eq!(objects(&stopped).last(), Some(&json!({"stopped": 4, "failed": 0})));
+    let again = ixnctl(&server.url(), &["stop", "nothing", &id, "--json"]).await;
+    assert_eq!(code(&again), 1);
+    assert_eq!(objects(&again).last(), Some(&json!({"stopped": 1, "failed": 1})));
+    assert!(server.world().interactions.is_empty());
+
+    let everything = ixnctl(&server.url(), &["stop"]).await;
+    assert_eq!(code(&everything), 2, "nothing named is not everything");
+}
+
+#[tokio::test]
+async fn a_crew_works_until_all_is_empty_although_the_connection_is_lost() {
+    let server = StandIn::start().await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    for _ in 0..40 {
+        writeln!(file, "{{\"media_type\":\"email\"}}").unwrap();
+    }
+    ixnctl(&server.url(), &["submit", path(file.path())]).await;
+    server.world().lose_connection_after_accepts = Some(15);
+    let arguments =
+        ["agent", "--auto", "--all", "--until-empty", "--timeout", "50s", "--think", "1ms", "--json"];
+    let output = ixnctl(&server.url(), &arguments).await;
+    assert_eq!(code(&output), 0);
+    let summary = objects(&output);
+    assert_eq!(summary, [json!({"accepted": 40, "stopped": 40})]);
+    let world = server.world();
+    assert_eq!((world.accepted, world.stopped), (40, 40), "nothing twice");
+    assert!(world.lose_connection_after_accepts.is_none(), "the connection was lost");
+    assert!(world.interactions.is_empty());
+}
+
+#[tokio::test]
+async fn a_crew_that_has_no_time_left_says_so() {
+    let server = StandIn::start().await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "{{\"media_type\":\"email\",\"queue\":\"overflow\"}}").unwrap();
+    ixnctl(&server.url(), &["submit", path(file.path())]).await;
+    let wait = ["agent", "--auto", "--agents", "alice", "--until-empty", "--timeout", "300ms", "--json"];
+    let only_routed = ixnctl(&server.url(), &wait).await;
+    assert_eq!(code(&only_routed), 0, "nothing is routed from overflow");
+    let with_overflow = ixnctl(&server.url(), &[&wait[..], &["--queue", "inbox,overflow"]].concat()).await;
+    assert_eq!(code(&with_overflow), 124);
+    assert_eq!(objects(&with_overflow), [json!({"accepted": 0, "stopped": 0})]);
+}
+
+#[tokio::test]
+async fn an_agent_works_by_hand() {
+    let server = StandIn::start().await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "{{\"media_type\":\"email\"}}").unwrap();
+    ixnctl(&server.url(), &["submit", path(file.path())]).await;
+    let mut child =
+        command(&server.url(), &["agent", "alice", "--json"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut orders = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for (awaited, order) in
+        [(json!("event_invite"), "accept\n"), (json!("accept 1"), "done 1\n"), (json!("done 1"), "quit\n")]
+    {
+        loop {
+            let line = timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap().expect("more to come");
+            let object: Value = serde_json::from_str(&line).unwrap();
+            if object["event"] == awaited || object["order"] == awaited {
+                break;
+            }
+        }
+        orders.write_all(order.as_bytes()).await.unwrap();
+    }
+    assert!(timeout(DEADLINE, child.wait()).await.unwrap().unwrap().success());
+    let world = server.world();
+    assert_eq!((world.accepted, world.stopped), (1, 1));
+}
+
+#[tokio::test]
+async fn the_reporting_stream_is_one_object_a_line() {
+    let server = StandIn::start().await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "{{\"media_type\":\"email\"}}").unwrap();
+    ixnctl(&server.url(), &["submit", path(file.path())]).await;
+    let mut child = command(&server.url(), &["watch", "--json", "--count", "1"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = async || {
+        let line = timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap().expect("more to come");
+        serde_json::from_str::<Value>(&line).unwrap()
+    };
+    assert_eq!(next().await["event"], "event_reporting_state_end");
+    ixnctl(&server.url(), &["stop", "--queue", "inbox"]).await;
+    let stopped = next().await;
+    assert_eq!(stopped["event"], "event_processing_stopped");
+    assert!(stopped["event_number"].as_u64() > Some(0), "{stopped}");
+    assert!(timeout(DEADLINE, child.wait()).await.unwrap().unwrap().success());
+}
+
+#[tokio::test]
+async fn exit_codes_say_what_went_wrong() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let away = format!("http://{}", nobody.local_addr().unwrap());
+    drop(nobody);
+    for arguments in [&["queues"][..], &["submit"], &["watch"], &["agent", "--auto", "--all"]] {
+        let output = ixnctl(&away, arguments).await;
+        assert_eq!(code(&output), 69, "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
+    let server = StandIn::start().await;
+    assert_eq!(code(&ixnctl(&server.url(), &["show", "nothing"]).await), 1);
+    assert_eq!(code(&ixnctl(&server.url(), &["interactions", "--where", "?"]).await), 1);
+    assert_eq!(code(&ixnctl(&server.url(), &["fly"]).await), 2);
+    assert_eq!(code(&ixnctl(&server.url(), &["submit", "/nonexistent/lines"]).await), 2);
+    assert_eq!(code(&ixnctl(&server.url(), &["submit", "--eml", "/nonexistent/mail"]).await), 1);
+    assert_eq!(code(&ixnctl("ftp://x", &["queues"]).await), 2);
+}

@@ -1,0 +1,209 @@
+//! The stand-in's state, and what requests do to it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ixn_proto::client_envelope::Request;
+use ixn_proto::server_envelope::Event;
+use ixn_proto::{
+    AgentLoginInfo, ClientEnvelope, ErrorCode, EventAck, EventError, EventInvite, EventProcessingStopped,
+    EventReportingStateEnd, HeldInteraction, InteractionProperties, InteractionState, RequestSubmit,
+    ServerEnvelope, ServerMessage,
+};
+use prost::Message as _;
+use tokio::sync::mpsc::WeakSender;
+use tonic::Status;
+
+type Sender = WeakSender<Result<ServerMessage, Status>>;
+
+/// Whom an envelope comes from: the connection and its logical client.
+type Session = (u64, u32);
+
+#[derive(Default)]
+pub struct World {
+    pub interactions: BTreeMap<String, InteractionProperties>,
+    /// How many offers were accepted and how many interactions were stopped: what really happened.
+    pub accepted: u64,
+    pub stopped: u64,
+    /// After so many accepts the connection is lost, once, before the answer.
+    pub lose_connection_after_accepts: Option<u64>,
+    last_number: u64,
+    connections: HashMap<u64, Sender>,
+    keys: HashMap<String, (Vec<u8>, Result<EventAck, EventError>)>,
+    agents: HashMap<Session, String>,
+    /// Ticket → interaction and agent.
+    offers: HashMap<u64, (String, String)>,
+    watchers: Vec<Session>,
+}
+
+impl World {
+    pub fn connected(&mut self, sender: Sender) -> u64 {
+        self.last_number += 1;
+        self.connections.insert(self.last_number, sender);
+        self.last_number
+    }
+
+    pub fn disconnected(&mut self, connection: u64) {
+        self.connections.remove(&connection);
+        self.agents.retain(|session, _| session.0 != connection);
+        self.watchers.retain(|session| session.0 != connection);
+        let agents: Vec<&String> = self.agents.values().collect();
+        self.offers.retain(|_, (_, agent)| agents.contains(&&*agent));
+    }
+
+    /// Handles one request; false = the connection is to be lost.
+    pub fn handle(&mut self, connection: u64, envelope: ClientEnvelope) -> bool {
+        let session = (connection, envelope.proxy_client_id);
+        let Some(request) = envelope.request else { return true };
+        let body = ClientEnvelope { request: Some(request.clone()), ..Default::default() }.encode_to_vec();
+        let key = envelope.idempotency_key;
+        let (answer, repeated) = match self.keys.get(&key) {
+            Some((first, _)) if *first != body => (refusal(ErrorCode::IdempotencyKeyReused), false),
+            Some((_, answer)) => (answer.clone(), true),
+            None => {
+                let answer = self.carry_out(session, request);
+                // Refusals are not kept: nothing was done.
+                if !key.is_empty() && answer.is_ok() {
+                    self.keys.insert(key, (body, answer.clone()));
+                }
+                (answer, false)
+            }
+        };
+        if self.lose_connection_after_accepts == Some(self.accepted) {
+            self.lose_connection_after_accepts = None;
+            return false;
+        }
+        let event = match answer {
+            Ok(ack) => Event::EventAck(ack),
+            Err(error) => Event::EventError(error),
+        };
+        let envelope = ServerEnvelope { reference_id: envelope.reference_id, repeated, ..Default::default() };
+        self.send(session, ServerEnvelope { event: Some(event), ..envelope });
+        self.offer_all();
+        true
+    }
+
+    fn carry_out(&mut self, session: Session, request: Request) -> Result<EventAck, EventError> {
+        match request {
+            Request::RequestSubmit(submit) => self.submit(submit),
+            Request::RequestStopProcessing(stop) => {
+                let Some(interaction) = self.interactions.remove(&stop.interaction_id) else {
+                    return refusal(ErrorCode::UnknownInteraction);
+                };
+                self.stopped += 1;
+                let event = EventProcessingStopped {
+                    interaction: Some(interaction),
+                    actor: None,
+                    reason: stop.reason,
+                };
+                self.report(Event::EventProcessingStopped(event));
+                Ok(EventAck::default())
+            }
+            Request::RequestPlaceInQueue(place) => {
+                let Some(interaction) = self.interactions.get_mut(&place.interaction_id) else {
+                    return refusal(ErrorCode::UnknownInteraction);
+                };
+                interaction.queue = place.queue;
+                interaction.assigned_to.clear();
+                interaction.set_interaction_state(InteractionState::Queued);
+                Ok(EventAck::default())
+            }
+            Request::RequestAgentLogin(login) => {
+                let mine = |interaction: &&InteractionProperties| interaction.assigned_to == login.agent_id;
+                let held = |interaction: &InteractionProperties| HeldInteraction {
+                    interaction: Some(interaction.clone()),
+                    parties: Vec::new(),
+                };
+                let interactions = self.interactions.values().filter(mine).map(held).collect();
+                self.agents.insert(session, login.agent_id.clone());
+                let info = AgentLoginInfo { agent_id: login.agent_id, interactions, ..Default::default() };
+                Ok(EventAck { agent_login: Some(info), ..Default::default() })
+            }
+            Request::RequestAgentLogout(_) => {
+                self.agents.remove(&session);
+                Ok(EventAck::default())
+            }
+            Request::RequestAccept(accept) => {
+                let Some((id, agent)) = self.offers.remove(&accept.ticket_id) else {
+                    return refusal(ErrorCode::UnknownTicket);
+                };
+                let interaction = self.interactions.get_mut(&id).unwrap();
+                interaction.assigned_to = agent;
+                interaction.set_interaction_state(InteractionState::Handling);
+                self.accepted += 1;
+                Ok(EventAck::default())
+            }
+            Request::RequestStartPlaceAgentStateReportingAll(_) => {
+                self.watchers.push(session);
+                let end =
+                    Event::EventReportingStateEnd(EventReportingStateEnd { event_number: self.last_number });
+                self.send(session, ServerEnvelope { event: Some(end), ..Default::default() });
+                Ok(EventAck::default())
+            }
+            _ => Ok(EventAck::default()),
+        }
+    }
+
+    fn submit(&mut self, submit: RequestSubmit) -> Result<EventAck, EventError> {
+        if !["inbox", "overflow"].contains(&submit.queue.as_str()) {
+            return refusal(ErrorCode::UnknownQueue);
+        }
+        self.last_number += 1;
+        let interaction_id = format!("{:016}", self.last_number);
+        let interaction = InteractionProperties {
+            interaction_id: interaction_id.clone(),
+            queue: submit.queue,
+            media_type: submit.media_type,
+            external_id: submit.external_id,
+            received_at: submit.received_at,
+            user_data: submit.user_data,
+            ..Default::default()
+        };
+        self.interactions.insert(interaction_id.clone(), interaction);
+        Ok(EventAck { interaction_id, ..Default::default() })
+    }
+
+    /// Offers what waits in the inbox to agents who have nothing.
+    fn offer_all(&mut self) {
+        let sessions: Vec<(Session, String)> =
+            self.agents.iter().map(|(session, agent)| (*session, agent.clone())).collect();
+        for (session, agent) in sessions {
+            let busy = self.interactions.values().any(|interaction| interaction.assigned_to == agent)
+                || self.offers.values().any(|(_, offered_to)| *offered_to == agent);
+            let waiting = self.interactions.values().find(|interaction| {
+                let offered = self.offers.values().any(|(id, _)| *id == interaction.interaction_id);
+                interaction.queue == "inbox" && interaction.assigned_to.is_empty() && !offered
+            });
+            let Some(interaction) = waiting.filter(|_| !busy).cloned() else { continue };
+            self.last_number += 1;
+            let ticket_id = self.last_number;
+            self.offers.insert(ticket_id, (interaction.interaction_id.clone(), agent));
+            let invite = EventInvite { ticket_id, interaction: Some(interaction), ..Default::default() };
+            self.send(
+                session,
+                ServerEnvelope { event: Some(Event::EventInvite(invite)), ..Default::default() },
+            );
+        }
+    }
+
+    fn report(&mut self, event: Event) {
+        self.last_number += 1;
+        let envelope =
+            ServerEnvelope { event_number: self.last_number, event: Some(event), ..Default::default() };
+        for session in self.watchers.clone() {
+            self.send(session, envelope.clone());
+        }
+    }
+
+    fn send(&self, (connection, proxy_client_id): Session, envelope: ServerEnvelope) {
+        let sender = self.connections.get(&connection).and_then(Sender::upgrade);
+        if let Some(sender) = sender {
+            let envelope = ServerEnvelope { proxy_client_id, ..envelope };
+            sender.try_send(Ok(super::message(envelope))).expect("the reader keeps up");
+        }
+    }
+}
+
+fn refusal(code: ErrorCode) -> Result<EventAck, EventError> {
+    let error_description = "the stand-in refuses it".to_owned();
+    Err(EventError { error_code: code as i32, error_description })
+}

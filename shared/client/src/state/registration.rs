@@ -1,0 +1,94 @@
+//! One registration: the connection's own, or that of a logical client.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use ixn_proto::RegistrationInfo;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{event_queue::EventQueue, pending::Pending};
+use crate::{ClientError, LogicalOptions};
+
+/// Ids of requests that were given up are swept once there are more than this and they are the most.
+const STALE_IDS_KEPT: usize = 64;
+
+/// How far a registration is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The connection is not there.
+    Unconnected,
+    /// The connection is there; the registration is sent at this time.
+    Due(Instant),
+    /// The registration was sent and not answered yet.
+    Registering,
+    /// Requests may be sent.
+    Registered,
+    /// The client gave up on it; the text says why.
+    Closed(String),
+}
+
+#[derive(Debug)]
+pub(super) struct Registration {
+    pub(super) profile: Arc<LogicalOptions>,
+    pub(super) phase: Phase,
+    /// Refused attempts since it last stood.
+    pub(super) attempts: u32,
+    /// Reference ids of requests to send, oldest first. Those of requests that were given up are skipped.
+    pub(super) waiting: VecDeque<u64>,
+    /// How many of `waiting` were given up.
+    pub(super) stale: usize,
+    /// Requests sent and not answered on this connection.
+    pub(super) in_flight: u32,
+    /// The server's limit for that; 0 = none.
+    pub(super) in_flight_limit: u32,
+    /// Whether it stands in the line of those that send.
+    pub(super) in_turn: bool,
+    pub(super) events: EventQueue,
+    /// Who waits for the first registration.
+    pub(super) started: Option<oneshot::Sender<Result<(), ClientError>>>,
+    pub(super) info: RegistrationInfo,
+}
+
+impl Registration {
+    pub(super) fn new(profile: Arc<LogicalOptions>, events_capacity: usize) -> Self {
+        Self {
+            profile,
+            phase: Phase::Unconnected,
+            attempts: 0,
+            waiting: VecDeque::new(),
+            stale: 0,
+            in_flight: 0,
+            in_flight_limit: 0,
+            in_turn: false,
+            events: EventQueue::new(events_capacity.max(1)),
+            started: None,
+            info: RegistrationInfo::default(),
+        }
+    }
+
+    pub(super) fn can_send(&self) -> bool {
+        self.phase == Phase::Registered
+            && !self.waiting.is_empty()
+            && (self.in_flight_limit == 0 || self.in_flight < self.in_flight_limit)
+    }
+
+    /// It stands: requests may be sent.
+    pub(super) fn registered(&mut self, info: RegistrationInfo) {
+        self.phase = Phase::Registered;
+        self.attempts = 0;
+        self.in_flight = 0;
+        self.in_flight_limit = info.max_requests_in_flight;
+        self.info = info;
+    }
+
+    /// One of the waiting requests was given up.
+    pub(super) fn gave_up(&mut self, pending: &HashMap<u64, Pending>) {
+        self.stale += 1;
+        if self.stale > STALE_IDS_KEPT && self.stale * 2 > self.waiting.len() {
+            self.waiting.retain(|reference_id| pending.contains_key(reference_id));
+            self.stale = 0;
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The outbound queue of one connection.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures::Stream;
+use parking_lot::Mutex;
+
+/// Field 1, length-delimited: how every envelope stands inside a message.
+const ENVELOPE_TAG: u8 = 0x0a;
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes that may wait for one logical client; past that the client is dropped.
+    pub client_bytes: usize,
+    /// Bytes that may wait for all clients of a connection; past that the connection is closed.
+    pub connection_bytes: usize,
+    /// Bytes that are packed into one message (one larger envelope still makes a message of its own).
+    pub message_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { client_bytes: 8 << 20, connection_bytes: 256 << 20, message_bytes: 64 << 10 }
+    }
+}
+
+/// What overflowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// This logical client; its queue has been emptied, the others go on.
+    Client,
+    /// The whole connection.
+    Connection,
+}
+
+/// Why an envelope was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// The reader is too slow.
+    #[error("too much waits for a reader that is too slow")]
+    Overflow(Overflow),
+    /// The stream has ended.
+    #[error("the stream has ended")]
+    Closed,
+}
+
+/// How a stream ends: what is queued is still sent, then this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closed<E> {
+    /// Without an error.
+    Normally,
+    /// With this error as its last item.
+    With(E),
+}
+
+#[derive(Debug, Default)]
+struct ClientQueue {
+    envelopes: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Queues<E> {
+    clients: BTreeMap<u32, ClientQueue>,
+    /// Clients with something to send, in turn.
+    turn: VecDeque<u32>,
+    bytes: usize,
+    closed: Option<Closed<E>>,
+    reader_gone: bool,
+    waker: Option<Waker>,
+}
+
+/// The sending end; clones share the queue.
+#[derive(Debug)]
+pub struct Outbound<E> {
+    queues: Arc<Mutex<Queues<E>>>,
+    limits: Limits,
+}
+
+impl<E> Clone for Outbound<E> {
+    fn clone(&self) -> Self {
+        Self { queues: Arc::clone(&self.queues), limits: self.limits }
+    }
+}
+
+/// The stream that the transport sends: messages of packed envelopes.
+#[derive(Debug)]
+pub struct OutboundStream<E> {
+    queues: Arc<Mutex<Queues<E>>>,
+    limits: Limits,
+}
+
+/// The two ends of a new queue.
+pub fn outbound<E>(limits: Limits) -> (Outbound<E>, OutboundStream<E>) {
+    let queues = Arc::new(Mutex::new(Queues {
+        clients: BTreeMap::new(),
+        turn: VecDeque::new(),
+        bytes: 0,
+        closed: None,
+        reader_gone: false,
+        waker: None,
+    }));
+    (Outbound { queues: Arc::clone(&queues), limits }, OutboundStream { queues, limits })
+}
+
+impl<E> Outbound<E> {
+    /// Queues an encoded envelope for a logical client, behind what already waits for that client.
+    pub fn push(&self, client: u32, envelope: Bytes) -> Result<(), PushError> {
+        let mut queues = self.queues.lock();
+        if queues.closed.is_some() || queues.reader_gone {
+            return Err(PushError::Closed);
+        }
+        let size = envelope.len();
+        if queues.bytes + size > self.limits.connection_bytes {
+            return Err(PushError::Overflow(Overflow::Connection));
+        }
+        let Queues { clients, turn, bytes, .. } = &mut *queues;
+        let queue = clients.entry(client).or_default();
+        if queue.bytes + size > self.limits.client_bytes && !queue.envelopes.is_empty() {
+            *bytes -= queue.bytes;
+            clients.remove(&client);
+            turn.retain(|waiting| *waiting != client);
+            return Err(PushError::Overflow(Overflow::Client));
+        }
+        if queue.envelopes.is_empty() {
+            turn.push_back(client);
+        }
+        queue.envelopes.push_back(envelope);
+        queue.bytes += size;
+        *bytes += size;
+        let waker = queues.waker.take();
+        drop(queues);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Forgets what waits for a logical client.
+    pub fn forget(&self, client: u32) {
+        let mut queues = self.queues.lock();
+        if let Some(queue) = queues.clients.remove(&client) {
+            queues.bytes -= queue.bytes;
+            queues.turn.retain(|waiting| *waiting != client);
+        }
+    }
+
+    /// Ends the stream once everything that is queued has been sent. The first reason counts.
+    pub fn close(&self, how: Closed<E>) {
+        let mut queues = self.queues.lock();
+        if queues.closed.is_none() {
+            queues.closed = Some(how);
+        }
+        let waker = queues.waker.take();
+        drop(queues);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Bytes that wait.
+    pub fn waiting_bytes(&self) -> usize {
+        self.queues.lock().bytes
+    }
+
+    /// Bytes that wait for one logical client.
+    pub fn waiting_for_client_bytes(&self, client: u32) -> usize {
+        self.queues.lock().clients.get(&client).map_or(0, |queue| queue.bytes)
+    }
+
+    /// Whether nobody reads any more.
+    pub fn is_closed(&self) -> bool {
+        let queues = self.queues.lock();
+        queues.closed.is_some() || queues.reader_gone
+    }
+}
+
+impl<E> Queues<E> {
+    /// One envelope of each client in turn, until the message is full.
+    fn pack(&mut self, message_bytes: usize) -> Bytes {
+        let mut message = BytesMut::with_capacity(self.bytes.min(message_bytes) + 16);
+        while let Some(client) = self.turn.pop_front() {
+            let Some(queue) = self.clients.get_mut(&client) else { continue };
+            let Some(envelope) = queue.envelopes.pop_front() else { continue };
+            queue.bytes -= envelope.len();
+            self.bytes -= envelope.len();
+            if queue.envelopes.is_empty() {
+                self.clients.remove(&client);
+            } else {
+                self.turn.push_back(client);
+            }
+            put_envelope(&mut message, &envelope);
+            if message.len() >= message_bytes {
+                break;
+            }
+        }
+        message.freeze()
+    }
+}
+
+fn put_envelope(message: &mut BytesMut, envelope: &[u8]) {
+    message.put_u8(ENVELOPE_TAG);
+    let mut length = envelope.len();
+    while length >= 0x80 {
+        message.put_u8((length as u8 & 0x7f) | 0x80);
+        length >>= 7;
+    }
+    message.put_u8(length as u8);
+    message.put_slice(envelope);
+}
+
+impl<E: Clone> Stream for OutboundStream<E> {
+    type Item = Result<Bytes, E>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut queues = self.queues.lock();
+        if !queues.turn.is_empty() {
+            let message = queues.pack(self.limits.message_bytes);
+            return Poll::Ready(Some(Ok(message)));
+        }
+        match queues.closed.clone() {
+            Some(Closed::Normally) => Poll::Ready(None),
+            Some(Closed::With(error)) => {
+                queues.closed = Some(Closed::Normally);
+                Poll::Ready(Some(Err(error)))
+            }
+            None => {
+                queues.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<E> Drop for OutboundStream<E> {
+    fn drop(&mut self) {
+        self.queues.lock().reader_gone = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt;
+    use futures::executor::block_on;
+
+    fn limits(client_bytes: usize, connection_bytes: usize, message_bytes: usize) -> Limits {
+        Limits { client_bytes, connection_bytes, message_bytes }
+    }
+
+    /// Takes a message apart again.
+    fn envelopes(mut message: &[u8]) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        while let Some((&tag, rest)) = message.split_first() {
+            assert_eq!(tag, ENVELOPE_TAG);
+            let mut length = 0;
+            let mut used = 0;
+            for (i, byte) in rest.iter().enumerate() {
+                length |= usize::from(byte & 0x7f) << (7 * i);
+                used = i + 1;
+                if byte & 0x80 == 0 {
+                    break;
+                }
+            }
+            found.push(rest[used..used + length].to_vec());
+            message = &rest[used + length..];
+        }
+        found
+    }
+
+    fn text(text: &str) -> Bytes {
+        Bytes::copy_from_slice(text.as_bytes())
+    }
+
+    #[test]
+    fn what_is_ready_goes_out_in_one_message_in_order_per_client_and_in_turn_between_clients() {
+        let (out, mut stream) = outbound::<()>(Limits::default());
+        for envelope in ["1a", "1b", "1c"] {
+            out.push(1, text(envelope)).unwrap();
+        }
+        out.push(2, text("2a")).unwrap();
+        let message = block_on(stream.next()).unwrap().unwrap();
+        assert_eq!(envelopes(&message), [b"1a", b"2a", b"1b", b"1c"]);
+        assert_eq!(out.waiting_bytes(), 0);
+    }
+
+    #[test]
+    fn envelopes_of_any_size_are_framed_so_that_they_come_apart_again() {
+        let (out, mut stream) = outbound::<()>(limits(1 << 20, 1 << 20, 1 << 20));
+        let sizes = [0, 1, 127, 128, 16_383, 16_384, 70_000];
+        for size in sizes {
+            out.push(0, Bytes::from(vec![7; size])).unwrap();
+        }
+        let message = block_on(stream.next()).unwrap().unwrap();
+        assert_eq!(envelopes(&message).iter().map(Vec::len).collect::<Vec<_>>(), sizes);
+    }
+
+    #[test]
+    fn a_slow_logical_client_is_dropped_and_the_others_go_on() {
+        let (out, mut stream) = outbound::<()>(limits(4, 100, 100));
+        out.push(1, text("abc")).unwrap();
+        out.push(2, text("ok")).unwrap();
+        assert_eq!(out.push(1, text("def")), Err(PushError::Overflow(Overflow::Client)));
+        let message = block_on(stream.next()).unwrap().unwrap();
+        assert_eq!(envelopes(&message), [b"ok"]);
+        out.push(1, text("again")).unwrap();
+    }
+
+    #[test]
+    fn one_envelope_larger_than_the_clients_bound_still_passes() {
+        let (out, mut stream) = outbound::<()>(limits(4, 100, 2));
+        out.push(1, text("a large one")).unwrap();
+        assert_eq!(envelopes(&block_on(stream.next()).unwrap().unwrap()).len(), 1);
+    }
+
+    #[test]
+    fn the_connection_has_a_bound_of_its_own() {
+        let (out, _stream) = outbound::<()>(limits(10, 15, 100));
+        out.push(1, text("0123456789")).unwrap();
+        assert_eq!(out.push(2, text("0123456789")), Err(PushError::Overflow(Overflow::Connection)));
+    }
+
+    #[test]
+    fn closing_sends_what_is_queued_then_the_reason_then_ends() {
+        let (out, mut stream) = outbound::<&str>(Limits::default());
+        out.push(0, text("last")).unwrap();
+        out.close(Closed::With("shutting down"));
+        assert_eq!(out.push(0, text("too late")), Err(PushError::Closed));
+        assert!(block_on(stream.next()).unwrap().is_ok());
+        assert_eq!(block_on(stream.next()), Some(Err("shutting down")));
+        assert_eq!(block_on(stream.next()), None);
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_is_noticed() {
+        let (out, stream) = outbound::<()>(Limits::default());
+        drop(stream);
+        assert_eq!(out.push(0, text("x")), Err(PushError::Closed));
+    }
+}

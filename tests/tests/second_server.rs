@@ -1,0 +1,61 @@
+//! Two servers, one database: never two that serve.
+
+use std::time::Duration;
+
+use ixn_tests::binary;
+use ixn_tests::postgres::TestDatabase;
+use ixn_tests::process::Server;
+use sqlx::Executor as _;
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// The exit code of a server that another has taken the database from.
+const FENCED: i32 = 75;
+
+fn server(data: &std::path::Path, database_url: Option<&str>) -> Server {
+    let mut command = Server::command(binary("ixn-server"))
+        .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
+        .args(["--data-dir", data.to_str().unwrap()]);
+    if let Some(url) = database_url {
+        command = command.env("IXN_DATABASE_URL", url);
+    }
+    command.start()
+}
+
+#[tokio::test]
+async fn the_second_waits_names_the_first_and_goes_on_when_it_is_gone() {
+    let database = TestDatabase::create().await;
+    for url in [None, Some(database.url())] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = server(folder.path(), url);
+        first.wait_for_line("is ready", LIMIT).await;
+        let mut second = server(folder.path(), url);
+        let line = second.wait_for_line("another server holds the database", LIMIT).await;
+        assert!(line.contains(&format!(":{}", first.pid())), "names {}: {line}", first.pid());
+        first.kill();
+        second.wait_for_line("is ready", LIMIT).await;
+    }
+}
+
+#[tokio::test]
+async fn one_that_slept_through_a_takeover_is_fenced_and_says_so() {
+    let database = TestDatabase::create().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = server(folder.path(), Some(database.url()));
+    first.wait_for_line("is ready", LIMIT).await;
+    first.signal("STOP");
+    // What a network that parts would do: the database no longer knows the first server's connections.
+    let mut connection = database.connect().await;
+    connection
+        .execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity \
+             where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        .await
+        .unwrap();
+    let mut second = server(folder.path(), Some(database.url()));
+    second.wait_for_line("is ready", LIMIT).await;
+    first.signal("CONT");
+    let status = first.wait_for_exit(LIMIT).await;
+    assert_eq!(status.code(), Some(FENCED), "{}", first.log());
+    assert!(second.exit_status().is_none(), "the second one serves on");
+}
