@@ -129,4 +129,16 @@ mod tests {
         assert!(matches!(intake.admit(UNIT_BYTES, 1).await, Admission::Admitted(_)));
         assert_eq!(intake.requests_received.load(Ordering::Relaxed), 3);
     }
+
+    #[test]
+    fn what_is_on_its_way_counts_until_it_is_dropped() {
+        let intake = Intake::new(UNIT_BYTES);
+        let requests = intake.waits(3);
+        let connect = intake.waits(1);
+        assert_eq!(intake.waiting(), 4);
+        drop(requests);
+        assert_eq!(intake.waiting(), 1);
+        drop(connect);
+        assert_eq!(intake.waiting(), 0);
+    }
 }

@@ -16,8 +16,8 @@ use ixn_proto::inspection_server::InspectionServer;
 use ixn_store::{Database, DatabaseInfo, OpenOptions, StoreError};
 use ixn_telemetry::{Condition, Health, Probe, ServerMetrics};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
 
 use crate::clock;
 use crate::driver::{Driver, DriverCounters, Ended, Message, Surroundings};
@@ -462,8 +462,9 @@ fn serve(
             }
         };
         reporter.set_serving::<InteractionServerServer<SessionService>>().await;
+        // Without it an answer of two writes waits for the client's delayed acknowledgement: 40 ms.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let served = tonic::transport::Server::builder()
-            .tcp_nodelay(true)
             .http2_keepalive_interval(Some(Duration::from_secs(20)))
             .http2_keepalive_timeout(Some(Duration::from_secs(20)))
             .initial_stream_window_size(Some(4 << 20))
@@ -472,7 +473,7 @@ fn serve(
             .add_service(InspectionServer::new(inspection))
             .add_service(health)
             .add_optional_service(reflection)
-            .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped.cancelled())
+            .serve_with_incoming_shutdown(incoming, stopped.cancelled())
             .await;
         if let Err(error) = served {
             tracing::error!(%error, "the protocol is no longer served");

@@ -239,3 +239,78 @@ fn show_queue(metrics: &ServerMetrics, queue: &str, media_type: &str, counts: Qu
     set(&metrics.queue_media_on_agent, counts.on_agent);
     set(&metrics.queue_media_current_length, counts.current_length);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::DriverCounters;
+    use crate::intake::Intake;
+    use crate::metrics::Latest;
+
+    fn sources() -> Sources {
+        Sources {
+            driver: Arc::<DriverCounters>::default(),
+            intake: Intake::new(1024),
+            latest: Latest::default(),
+        }
+    }
+
+    #[test]
+    fn the_waiting_time_is_told_while_it_is_news_or_something_waits() {
+        let sources = sources();
+        let metrics = ServerMetrics::new().unwrap();
+        let mut refresher = Refresher::new(sources.clone());
+        let mut wait = || {
+            refresher.refresh(&metrics);
+            metrics.current_request_queue_wait.get()
+        };
+        sources.driver.queue_wait_microseconds.store(1_500_000, Relaxed);
+        sources.driver.last_request_at_milliseconds.store(clock::now().0, Relaxed);
+        assert!((wait() - 1.5).abs() < 1e-9);
+        sources.driver.last_request_at_milliseconds.store(clock::now().0 - 60_000, Relaxed);
+        assert!(wait().abs() < 1e-9, "an idle server has no waiting time");
+        let waiting = sources.intake.waits(1);
+        assert!((wait() - 1.5).abs() < 1e-9, "one that takes nothing has");
+        drop(waiting);
+        assert!(wait().abs() < 1e-9);
+    }
+
+    fn strategy(name: &str, total_submitted: u64, max_submitted: Option<u64>) -> StrategyFigures {
+        StrategyFigures {
+            name: name.into(),
+            router: BUILT_IN_ROUTER.into(),
+            load_count: 1,
+            total_submitted,
+            currently_submitted: 1,
+            max_submitted,
+            last_submitted_at_seconds: 0,
+        }
+    }
+
+    #[test]
+    fn a_routers_total_outlives_its_strategies_and_their_series_do_not() {
+        let sources = sources();
+        let metrics = ServerMetrics::new().unwrap();
+        let mut refresher = Refresher::new(sources.clone());
+        let mut router = |strategies| {
+            let engine = Figures { strategies, ..Figures::default() };
+            sources.latest.set(Snapshot { engine, ..Snapshot::default() });
+            refresher.refresh(&metrics);
+            let labels = [BUILT_IN_ROUTER];
+            (
+                metrics.router_total_submitted.with_label_values(&labels).get(),
+                metrics.router_max_submitted.with_label_values(&labels).get(),
+                metrics.router_current_capacity.with_label_values(&labels).get(),
+            )
+        };
+        assert_eq!(router(vec![]), (0, 0, 0));
+        assert_eq!(router(vec![strategy("a", 5, Some(10)), strategy("b", 2, Some(3))]), (7, 13, 11));
+        assert_eq!(router(vec![strategy("b", 3, Some(3))]), (8, 3, 2));
+        let gone = metrics.router_strategy_total_submitted.remove_label_values(&[BUILT_IN_ROUTER, "a"]);
+        assert!(gone.is_err(), "a deleted strategy has no series");
+        assert_eq!(
+            router(vec![strategy("a", 6, None), strategy("b", 3, Some(3))]),
+            (9, UNLIMITED, UNLIMITED)
+        );
+    }
+}

@@ -17,7 +17,7 @@ use crate::feed::Feed;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// What was known at one moment.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     pub(super) engine: Figures,
     /// What waits to be sent to clients.
@@ -37,6 +37,10 @@ pub(crate) struct Latest(Arc<Mutex<Option<Arc<Snapshot>>>>);
 impl Latest {
     pub(super) fn get(&self) -> Option<Arc<Snapshot>> {
         self.0.lock().clone()
+    }
+
+    pub(super) fn set(&self, snapshot: Snapshot) {
+        *self.0.lock() = Some(Arc::new(snapshot));
     }
 }
 
@@ -64,13 +68,12 @@ pub(crate) async fn follow(
             },
         };
         let (subscribers, subscriber_lag_events) = feed.lag();
-        let snapshot = Snapshot {
+        latest.set(Snapshot {
             engine: figures.engine,
             outbound_waiting_bytes: figures.outbound_waiting_bytes,
             subscribers,
             subscriber_lag_events,
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
-        };
-        *latest.0.lock() = Some(Arc::new(snapshot));
+        });
     }
 }

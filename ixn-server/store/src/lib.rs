@@ -165,7 +165,7 @@ pub trait Database: Send + Sync {
     /// successor has been trimmed.
     async fn commit_before(&self, event: EventNumber) -> Result<Option<CommitNumber>, StoreError>;
 
-    /// The oldest record still held (0: none, nobody has taken over yet), and the bytes that the log takes.
+    /// The oldest record still held, and the bytes that the log takes. There is one from the first takeover on.
     async fn log_extent(&self) -> Result<(CommitNumber, u64), StoreError>;
 
     /// Keeps the log's room: makes room ahead of `newest`, drops records below `trim_below` and below `newest` (PostgreSQL:

@@ -1,0 +1,328 @@
+//! `/metrics` and the probes of a running server, as Prometheus and Kubernetes see them.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test says what went wrong")]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ixn_client::proto::{MediaState, RequestAgentLogin};
+use ixn_client::{
+    Client, ClientEvent, ClientOptions, ClientType, Event, ReportingOptions, RequestOptions, RequestSubmit,
+    WhenRefusedForNow,
+};
+use ixn_tests::postgres::Postgres;
+use ixn_tests::process::Server;
+use ixn_tests::{binary, wait};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Long enough for a busy machine, short enough to notice.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const CONFIGURATION: &str = "
+media-types: [{name: email}, {name: chat}]
+agents: [{id: alice}]
+strategies: [{name: general, max-submitted: 10, steps: [{targets: [{agent: alice}]}]}]
+queues: [{name: inbox}, {name: manual}]
+views:
+  - {name: all, queue: inbox, strategy: general}
+  - {name: by-hand, queue: manual}
+";
+
+/// The same without one queue and its view.
+const SMALLER: &str = "
+media-types: [{name: email}, {name: chat}]
+agents: [{id: alice}]
+strategies: [{name: general, max-submitted: 10, steps: [{targets: [{agent: alice}]}]}]
+queues: [{name: inbox}]
+views: [{name: all, queue: inbox, strategy: general}]
+";
+
+/// A server and where it is.
+struct Observed {
+    _server: Server,
+    url: String,
+    health: SocketAddr,
+    configuration: PathBuf,
+    _folder: TempDir,
+}
+
+impl Observed {
+    async fn start(database_url: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let configuration = folder.path().join("config.yaml");
+        write(&configuration, CONFIGURATION);
+        let mut command = Server::command(binary("ixn-server"))
+            .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0", "--tenant-sid", "0089"])
+            .args([Path::new("--data-dir"), &folder.path().join("data")])
+            .args([Path::new("--config"), &configuration]);
+        if let Some(url) = database_url {
+            command = command.env("IXN_DATABASE_URL", url);
+        }
+        let mut server = command.start();
+        let address =
+            |line: &str| line.split("http://").nth(1).unwrap().split(['/', ' ']).next().unwrap().to_owned();
+        let protocol = address(&server.wait_for_line("protocol  ", LIMIT).await);
+        let health = address(&server.wait_for_line("health  ", LIMIT).await).parse().unwrap();
+        Self { _server: server, url: format!("http://{protocol}"), health, configuration, _folder: folder }
+    }
+
+    async fn client(&self, name: &str, client_type: ClientType) -> Client {
+        Client::connect(ClientOptions::new(&self.url, name, client_type)).await.unwrap()
+    }
+
+    /// The status and the body at a path.
+    async fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.health).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: ixn\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    async fn scrape(&self) -> Scrape {
+        let (status, text) = self.get("/metrics").await;
+        assert_eq!(status, 200, "{text}");
+        Scrape(text)
+    }
+
+    /// Scrapes until these series have these values; `None`: there is no such series.
+    async fn shows(&self, expected: &[(&str, Option<f64>)]) {
+        wait::until(LIMIT, "the metrics to tell", async || {
+            let scrape = self.scrape().await;
+            let other = expected.iter().find(|(series, value)| scrape.value(series) != *value);
+            other.map_or(Ok(()), |(series, _)| Err(format!("{series} {:?}", scrape.value(series))))
+        })
+        .await;
+    }
+
+    async fn answers(&self, probe: &str, expected: u16) -> String {
+        let what = format!("{probe} to answer {expected}");
+        wait::until(LIMIT, &what, async || {
+            let (status, body) = self.get(probe).await;
+            if status == expected { Ok(body) } else { Err(format!("{status} {body}")) }
+        })
+        .await
+    }
+}
+
+/// What one scrape brought.
+struct Scrape(String);
+
+impl Scrape {
+    /// The value of `name{label="value",…}`, without the prefix `ixn_` and the tenant's label.
+    fn value(&self, series: &str) -> Option<f64> {
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let mut wanted: Vec<&str> =
+            labels.trim_end_matches('}').split(',').filter(|l| !l.is_empty()).collect();
+        wanted.push("tenant=\"0089\"");
+        wanted.sort_unstable();
+        let values = self.0.lines().filter_map(|line| {
+            let (found, rest) = line.strip_prefix("ixn_")?.split_once('{')?;
+            let (labels, value) = rest.split_once("} ")?;
+            let mut labels: Vec<&str> = labels.split(',').collect();
+            labels.sort_unstable();
+            (found == name && labels == wanted).then(|| value.parse().unwrap())
+        });
+        let values: Vec<f64> = values.collect();
+        assert!(values.len() < 2, "{series} is there {} times", values.len());
+        values.first().copied()
+    }
+}
+
+fn write(configuration: &Path, text: &str) {
+    std::fs::write(configuration, text).unwrap();
+}
+
+fn interaction(queue: &str, media_type: &str) -> RequestSubmit {
+    RequestSubmit { queue: queue.into(), media_type: media_type.into(), ..Default::default() }
+}
+
+#[tokio::test]
+async fn metrics_tell_what_the_clients_did() {
+    let server = Observed::start(None).await;
+    assert_eq!(server.get("/health/startup").await.0, 200);
+    assert_eq!(server.get("/health/ready").await.0, 200);
+    assert_eq!(server.get("/health/live").await.0, 200);
+    server
+        .shows(&[
+            ("health_info_run_mode", Some(0.0)),
+            ("health_info_config_server_connected", Some(1.0)),
+            ("health_info_db_init_in_progress", Some(0.0)),
+            ("health_info_current_views", Some(2.0)),
+            ("health_info_current_strategies", Some(1.0)),
+            ("health_info_client_count{client_type_name=\"Proxy\"}", Some(0.0)),
+            ("health_info_view_have_interactions{view_name=\"all\"}", Some(0.0)),
+            ("health_info_view_frozen{view_name=\"all\"}", Some(0.0)),
+            ("health_info_router_max_submitted{router_name=\"built-in\"}", Some(10.0)),
+            (
+                "health_info_router_strategy_last_submitted_at{router_name=\"built-in\",strategy_name=\"general\"}",
+                Some(0.0),
+            ),
+            ("health_info_agent_media_count{media_name=\"chat\"}", Some(0.0)),
+            (
+                "health_info_queue_media_current_length{queue_name=\"manual\",media_name=\"chat\"}",
+                Some(0.0),
+            ),
+            ("health_info_current_loggers", Some(0.0)),
+        ])
+        .await;
+    let scrape = server.scrape().await;
+    let began = scrape.value("health_info_db_init_start_time").unwrap();
+    assert!(began > 1.7e9 && scrape.value("health_info_db_init_end_time").unwrap() >= began);
+    assert!(scrape.value("health_info_switch_to_primary_time").unwrap() >= began);
+
+    let media = server.client("mail server", ClientType::MediaServer).await;
+    let statistics = server.client("statistics", ClientType::ReportingEngine).await;
+    let _reporting = statistics.reporting(ReportingOptions::default()).await.unwrap();
+    for _ in 0..3 {
+        media.submit(interaction("inbox", "email")).await.unwrap();
+    }
+    let by_hand = media.submit(interaction("manual", "chat")).await.unwrap().interaction_id;
+
+    let desktop = server.client("alice's desktop", ClientType::AgentApplication).await;
+    let mut events = desktop.events();
+    let media_list = vec![MediaState { media_type_name: "email".into(), ready: true, reason: None }];
+    let login = RequestAgentLogin { agent_id: "alice".into(), media_list, ..Default::default() };
+    desktop.agent_login(login).await.unwrap();
+    let invite = loop {
+        if let Some(ClientEvent::Event(envelope)) = events.next().await
+            && let Some(Event::EventInvite(invite)) = envelope.event
+        {
+            break invite;
+        }
+    };
+    let invited = invite.interaction.unwrap().interaction_id;
+    desktop.accept(invite.ticket_id, &invited).await.unwrap();
+
+    server
+        .shows(&[
+            ("health_info_current_clients", Some(3.0)),
+            ("health_info_current_routers", Some(0.0)),
+            ("health_info_client_count{client_type_name=\"Media server\"}", Some(1.0)),
+            ("health_info_client_count{client_type_name=\"Agent application\"}", Some(1.0)),
+            ("health_info_client_count{client_type_name=\"Reporting engine\"}", Some(1.0)),
+            (
+                "health_info_client_protocol_request_total\
+                 {client_type_name=\"Media server\",protocol_request_name=\"RequestSubmit\"}",
+                Some(4.0),
+            ),
+            (
+                "health_info_client_protocol_request_total\
+                 {client_type_name=\"Agent application\",protocol_request_name=\"RequestAgentLogin\"}",
+                Some(1.0),
+            ),
+            // Three registrations, four submits, one subscription, one login, one accept.
+            ("health_info_total_requests_received", Some(10.0)),
+            ("health_info_total_requests_handled", Some(10.0)),
+            ("health_info_current_request_queue_size", Some(0.0)),
+            ("health_info_view_have_interactions{view_name=\"all\"}", Some(0.0)),
+            ("health_info_view_have_interactions{view_name=\"by-hand\"}", Some(1.0)),
+            ("health_info_router_total_submitted{router_name=\"built-in\"}", Some(3.0)),
+            ("health_info_router_currently_submitted{router_name=\"built-in\"}", Some(2.0)),
+            ("health_info_router_current_capacity{router_name=\"built-in\"}", Some(8.0)),
+            (
+                "health_info_router_strategy_load_count{router_name=\"built-in\",strategy_name=\"general\"}",
+                Some(1.0),
+            ),
+            (
+                "health_info_router_strategy_total_submitted{router_name=\"built-in\",strategy_name=\"general\"}",
+                Some(3.0),
+            ),
+            ("health_info_current_database_connections", Some(1.0)),
+            ("health_info_current_database_requests", Some(0.0)),
+            ("health_info_total_database_deadlocks", Some(0.0)),
+            ("health_info_agent_logged_in_count", Some(1.0)),
+            ("health_info_agent_media_count{media_name=\"email\"}", Some(1.0)),
+            ("health_info_agent_media_ready_count{media_name=\"email\"}", Some(1.0)),
+            ("health_info_agent_media_handling_count{media_name=\"email\"}", Some(1.0)),
+            ("health_info_agent_media_handling_count{media_name=\"chat\"}", Some(0.0)),
+            ("health_info_queue_media_waiting_processing{queue_name=\"inbox\",media_name=\"email\"}", Some(0.0)),
+            ("health_info_queue_media_in_processing{queue_name=\"inbox\",media_name=\"email\"}", Some(3.0)),
+            ("health_info_queue_media_in_router{queue_name=\"inbox\",media_name=\"email\"}", Some(2.0)),
+            ("health_info_queue_media_on_agent{queue_name=\"inbox\",media_name=\"email\"}", Some(1.0)),
+            ("health_info_queue_media_current_length{queue_name=\"inbox\",media_name=\"email\"}", Some(2.0)),
+            ("health_info_queue_media_waiting_processing{queue_name=\"manual\",media_name=\"chat\"}", Some(1.0)),
+            ("server_subscribers", Some(1.0)),
+            ("server_subscriber_lag_events", Some(0.0)),
+            ("server_requests_refused_total", Some(0.0)),
+            ("server_outbound_waiting_bytes", Some(0.0)),
+            // The four submits and the accept; a login belongs to its session.
+            ("server_idempotency_keys", Some(5.0)),
+            ("server_idempotency_reach_seconds", Some(86_400.0)),
+        ])
+        .await;
+    let scrape = server.scrape().await;
+    for series in [
+        "health_info_total_database_requests",
+        "health_info_current_tasks",
+        "server_commit_duration_seconds_count",
+        "server_committed_rows_total",
+        "server_log_bytes",
+        "server_content_cache_bytes",
+    ] {
+        assert!(scrape.value(series).unwrap() > 0.0, "{series}");
+    }
+    let newest_event =
+        server.client("observer", ClientType::MediaServer).await.registration().last_event_number;
+    assert_eq!(scrape.value("server_committed_events_total"), Some(newest_event as f64));
+
+    // A queue that is gone is shown until the last interaction has left it.
+    write(&server.configuration, SMALLER);
+    let gone = "health_info_view_have_interactions{view_name=\"by-hand\"}";
+    let waiting = "health_info_queue_media_waiting_processing{queue_name=\"manual\",media_name=\"chat\"}";
+    server.shows(&[(gone, None), (waiting, Some(1.0)), ("health_info_current_views", Some(1.0))]).await;
+    media.stop(&by_hand).await.unwrap();
+    desktop.close().await;
+    statistics.close().await;
+    server
+        .shows(&[
+            (waiting, None),
+            ("health_info_client_count{client_type_name=\"Agent application\"}", Some(0.0)),
+            ("health_info_queue_media_in_processing{queue_name=\"inbox\",media_name=\"email\"}", Some(3.0)),
+            ("server_subscribers", Some(0.0)),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn a_server_without_its_database_is_alive_but_not_ready() {
+    let mut postgres = Postgres::start().await;
+    let server = Observed::start(Some(&postgres.url())).await;
+    let media = server.client("mail server", ClientType::MediaServer).await;
+    media.submit(interaction("inbox", "email")).await.unwrap();
+    assert_eq!(server.get("/health/ready").await.0, 200);
+
+    postgres.kill().await;
+    server.shows(&[("health_info_current_database_requests", Some(1.0))]).await;
+    let fail = RequestOptions { when_refused_for_now: WhenRefusedForNow::Fail, ..Default::default() };
+    let refused = media.with(fail).submit(interaction("inbox", "email")).await.unwrap_err();
+    assert!(refused.to_string().contains("database"), "{refused}");
+    let reason = server.answers("/health/ready", 503).await;
+    assert!(reason.contains("commits"), "{reason}");
+    assert_eq!(server.get("/health/live").await.0, 200);
+    assert_eq!(server.get("/health/startup").await.0, 200);
+    server
+        .shows(&[
+            ("server_requests_refused_total", Some(1.0)),
+            ("health_info_current_database_connections", Some(0.0)),
+            ("health_info_current_request_queue_size", Some(0.0)),
+            ("health_info_total_requests_received", Some(3.0)),
+            ("health_info_total_requests_handled", Some(3.0)),
+        ])
+        .await;
+
+    postgres.restart().await;
+    server.answers("/health/ready", 200).await;
+    media.submit(interaction("inbox", "email")).await.unwrap();
+    server
+        .shows(&[
+            ("health_info_current_database_requests", Some(0.0)),
+            ("health_info_current_database_connections", Some(1.0)),
+            ("health_info_queue_media_in_router{queue_name=\"inbox\",media_name=\"email\"}", Some(2.0)),
+        ])
+        .await;
+}
