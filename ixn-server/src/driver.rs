@@ -10,7 +10,9 @@ use ixn_engine::gate::{Action, Gate};
 use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
 use ixn_engine::sessions::{ClientRef, ConnectionId};
 use ixn_engine::{Engine, Input, Output};
-use ixn_proto::ClientEnvelope;
+use ixn_proto::encoded::encode_envelope;
+use ixn_proto::server_envelope::Event;
+use ixn_proto::{ClientEnvelope, ErrorCode, EventClientDisconnected, ServerEnvelope};
 use ixn_sessions::{Closed, Outbound, Overflow, PushError};
 use ixn_telemetry::Beat;
 use tokio::sync::mpsc::UnboundedSender;
@@ -26,6 +28,9 @@ use crate::writer::{Done, Job};
 
 /// How many messages one turn takes before the gate is asked.
 const TURN_MESSAGES: usize = 1024;
+/// How clients are spread when they are asked to connect again: so many slots of so many milliseconds.
+const RECONNECT_SLOTS: u64 = 20;
+const RECONNECT_SLOT: u32 = 50;
 /// The longest the thread sleeps.
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 /// When a commit has been under way for this long, requests are refused instead of waiting.
@@ -224,6 +229,10 @@ impl Driver {
 
     /// Takes one message; answers whether the engine has stepped.
     fn take(&mut self, message: Message) -> bool {
+        if self.leaving && matches!(message, Message::Requests { .. } | Message::Heartbeat) {
+            // Not applied: the connection closes, and the client sends it again elsewhere.
+            return false;
+        }
         match message {
             Message::Connected(connection, link, _waiting) => {
                 self.links.insert(connection, link);
@@ -395,13 +404,28 @@ impl Driver {
     }
 
     fn close_all(&mut self, ended: Ended) {
-        let status = match ended {
-            Ended::Shutdown => Status::unavailable("the server is shutting down; connect again"),
-            Ended::Fenced => Status::unavailable("another server has taken over the database; connect to it"),
-            Ended::Refused => Status::internal("the server ends because of a defect; connect again"),
+        let (code, text) = match ended {
+            Ended::Shutdown => (ErrorCode::ShuttingDown, "the server is shutting down; connect again"),
+            Ended::Fenced => {
+                (ErrorCode::NotPrimary, "another server has taken over the database; connect to it")
+            }
+            Ended::Refused => {
+                (ErrorCode::InternalError, "the server ends because of a defect; connect again")
+            }
         };
-        for link in self.links.values() {
-            link.outbound.close(Closed::With(status.clone()));
+        for (connection, link) in &self.links {
+            let notice = ServerEnvelope {
+                event: Some(Event::EventClientDisconnected(EventClientDisconnected {
+                    error_code: code as i32,
+                    error_description: text.to_owned(),
+                    // Spread out, so that not all come back at the same instant.
+                    reconnect_after_milliseconds: (connection.0 % RECONNECT_SLOTS) as u32 * RECONNECT_SLOT,
+                })),
+                ..ServerEnvelope::default()
+            };
+            // Who reads no more hears nothing more.
+            let _ = link.outbound.push(0, encode_envelope(&notice));
+            link.outbound.close(Closed::With(Status::unavailable(text)));
             link.closed.cancel();
         }
     }

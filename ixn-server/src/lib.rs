@@ -5,6 +5,7 @@
 //! that the gate has not released.
 
 mod clock;
+mod configuration;
 pub mod driver;
 mod feed;
 mod intake;
@@ -14,6 +15,7 @@ mod metrics;
 pub mod protocol;
 pub mod server;
 pub mod settings;
+mod takeover;
 mod welcome;
 mod writer;
 

@@ -266,6 +266,12 @@ async fn metrics_tell_what_the_clients_did() {
     ] {
         assert!(scrape.value(series).unwrap() > 0.0, "{series}");
     }
+    let manual = include_str!("../../docs/metrics.md");
+    let names = scrape.0.lines().filter_map(|line| line.strip_prefix("# HELP ixn_")?.split(' ').next());
+    for name in names {
+        assert!(manual.contains(&format!("`ixn_{name}")), "docs/metrics.md does not tell of ixn_{name}");
+    }
+
     let newest_event =
         server.client("observer", ClientType::MediaServer).await.registration().last_event_number;
     assert_eq!(scrape.value("server_committed_events_total"), Some(newest_event as f64));

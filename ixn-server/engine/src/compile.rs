@@ -205,10 +205,10 @@ fn views(
             check_interval: view.check_interval,
             enabled: view.enabled,
         };
-        if view.enabled {
-            if let Some(queue) = setup.queues.get_mut(&queue) {
-                queue.views.push(setup.views.len());
-            }
+        if view.enabled
+            && let Some(queue) = setup.queues.get_mut(&queue)
+        {
+            queue.views.push(setup.views.len());
         }
         setup.views.push(compiled);
     }

@@ -58,7 +58,7 @@ pub enum InspectionResponse {
     /// Interactions.
     Interactions(ListInteractionsResponse),
     /// One interaction.
-    Interaction(Option<GetInteractionResponse>),
+    Interaction(Option<Box<GetInteractionResponse>>),
     /// The server, without what only the shell knows.
     Server(GetServerResponse),
     /// The question cannot be answered; the sentence says why.
@@ -97,7 +97,9 @@ impl Engine {
                 Ok(response) => InspectionResponse::Interactions(response),
                 Err(reason) => InspectionResponse::Refused(reason),
             },
-            InspectionRequest::Interaction(id) => InspectionResponse::Interaction(self.get_interaction(id)),
+            InspectionRequest::Interaction(id) => {
+                InspectionResponse::Interaction(self.get_interaction(id).map(Box::new))
+            }
             InspectionRequest::Server => InspectionResponse::Server(self.describe_server()),
         }
     }

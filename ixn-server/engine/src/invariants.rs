@@ -82,6 +82,11 @@ fn parties_fit_state(engine: &Engine, row: &Interaction) -> Result<(), String> {
         let offered =
             engine.agents.get(&invitation.agent).is_some_and(|state| state.offered.contains(&row.key));
         ensure!(offered, "offered to an agent who does not know");
+        let state = engine.agents.get(&invitation.agent);
+        ensure!(
+            state.is_some_and(|state| state.media.contains_key(&row.media_type)),
+            "offered without the medium"
+        );
     }
     for party in row.agents() {
         let handled = engine.agents.get(&party.agent).is_some_and(|state| state.handled.contains(&row.key));

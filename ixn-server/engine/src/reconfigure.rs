@@ -12,7 +12,6 @@ use crate::compile::{CompileError, compile};
 use crate::engine::{Engine, Output};
 use crate::interaction::Interaction;
 use crate::names::AgentId;
-use crate::routing::lines::Lines;
 use crate::views::Views;
 use crate::wire::{Actor, server_reason};
 use crate::workbins::contents::WorkbinContents;
@@ -34,7 +33,7 @@ impl Engine {
         for agent in &agents {
             self.unlist(*agent);
         }
-        let waiting = std::mem::replace(&mut self.lines, Lines::default()).all_waiting();
+        let waiting = std::mem::take(&mut self.lines).all_waiting();
         self.setup = setup;
         self.views = Views::new(&self.setup);
         self.workbins.contents = WorkbinContents::default();

@@ -3,11 +3,12 @@
 //! shows.
 
 use std::collections::VecDeque;
+use std::ops::Bound;
 
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
     EventReportingGap, EventReportingState, EventReportingStateEnd, InteractionOperation, ReportingAgent,
-    ReportingInteraction, ReportingParty,
+    ReportingInteraction, ReportingParty, WorkbinContentCount,
 };
 
 use crate::commit::InteractionKey;
@@ -15,6 +16,7 @@ use crate::engine::{Engine, Output, Subscription};
 use crate::interaction::Interaction;
 use crate::names::AgentId;
 use crate::sessions::ClientRef;
+use crate::workbins::contents::PlaceId;
 
 /// Rows of one page; also what one engine step sends of a state.
 const PAGE_ROWS: usize = 100;
@@ -23,7 +25,7 @@ const PAGE_ROWS: usize = 100;
 #[derive(Debug)]
 struct StatePage {
     client: ClientRef,
-    with_interactions: bool,
+    filter: Subscription,
     began_at_event: u64,
     next: Next,
 }
@@ -31,6 +33,7 @@ struct StatePage {
 #[derive(Clone, Copy, Debug)]
 enum Next {
     Agents { after: Option<AgentId> },
+    Workbins { after: Option<PlaceId> },
     Interactions { after: InteractionKey },
 }
 
@@ -54,7 +57,7 @@ impl Engine {
         let began_at_event = self.journal.last_event().0;
         self.state_pages.0.push_back(StatePage {
             client,
-            with_interactions: filter.with_interactions,
+            filter: filter.clone(),
             began_at_event,
             next: Next::Agents { after: None },
         });
@@ -85,17 +88,31 @@ impl Engine {
         let mut state = EventReportingState::default();
         let next = match page.next {
             Next::Agents { after } => {
-                let agents: Vec<AgentId> = self
-                    .agents
-                    .keys()
-                    .copied()
-                    .filter(|agent| after.is_none_or(|after| *agent > after))
-                    .take(PAGE_ROWS)
-                    .collect();
+                let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+                let agents = self.agents.range((start, Bound::Unbounded)).map(|(agent, _)| *agent);
+                let agents: Vec<AgentId> = agents.take(PAGE_ROWS).collect();
                 state.agents = agents.iter().filter_map(|agent| self.reporting_agent(*agent)).collect();
                 match agents.last() {
                     Some(last) => Some(Next::Agents { after: Some(*last) }),
-                    None if page.with_interactions => Some(Next::Interactions { after: InteractionKey(0) }),
+                    None => Some(Next::Workbins { after: None }),
+                }
+            }
+            Next::Workbins { after } => {
+                let counts: Vec<_> = match page.filter.workbins {
+                    true => self.workbins.contents.counts_after(after).take(PAGE_ROWS).collect(),
+                    false => Vec::new(),
+                };
+                // Every event so far is in the count.
+                let last_event_number = self.journal.last_event().0;
+                let rows = counts.iter().map(|(place, count)| WorkbinContentCount {
+                    workbin: self.placement(*place).map(|place| self.workbin_info(place)),
+                    number_of_interactions: *count as u32,
+                    last_event_number,
+                });
+                state.workbins = rows.collect();
+                match counts.last() {
+                    Some((last, _)) => Some(Next::Workbins { after: Some(*last) }),
+                    None if page.filter.with_interactions => Some(Next::Interactions { after: InteractionKey(0) }),
                     None => None,
                 }
             }
@@ -112,7 +129,7 @@ impl Engine {
                 rows.last().map(|row| Next::Interactions { after: row.key })
             }
         };
-        if !state.agents.is_empty() || !state.interactions.is_empty() {
+        if state != EventReportingState::default() {
             self.send(page.client, Event::EventReportingState(state));
         }
         match next {

@@ -48,9 +48,9 @@ impl Interaction {
             submitted_by: label(self.submitted_by),
             assigned_to: self.assigned_to.map(label).unwrap_or_default(),
             state: self.state as u32,
-            flags: u32::from(self.is_online) * ONLINE
-                | u32::from(self.is_held) * HELD
-                | u32::from(self.is_locked) * LOCKED,
+            flags: (u32::from(self.is_online) * ONLINE)
+                | (u32::from(self.is_held) * HELD)
+                | (u32::from(self.is_locked) * LOCKED),
             priority: self.priority,
             service_objective: self.service_objective,
             place_in_queue_seq: self.place_in_queue_seq,

@@ -1,4 +1,5 @@
 //! What the metrics show of the engine.
+#![allow(clippy::expect_used, reason = "a panic is how a test says what went wrong")]
 
 mod fixture;
 

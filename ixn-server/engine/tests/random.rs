@@ -31,10 +31,11 @@ fn configuration_text() -> String {
     )
 }
 
-/// Carol is gone, bob has no skill any more.
+/// Carol is gone, bob has no skill any more, and each agent has one desk at a time.
 fn other_configuration_text() -> String {
     let without_carol = configuration_text().replace("  - {id: carol}\n", "").replace(", carol]", "]");
-    without_carol.replace("  - {id: bob, skills: {Billing: 1}}\n", "  - {id: bob}\n")
+    let force = "options:\n  allow-multiple-agent-connections: force-logout\n";
+    without_carol.replace("options:\n", force).replace("  - {id: bob, skills: {Billing: 1}}\n", "  - {id: bob}\n")
 }
 
 /// Who sends: an agent on one of his desks, or a media server.
@@ -199,8 +200,8 @@ fn op() -> impl Strategy<Value = Op> {
         6 => prop_oneof![Just(1), Just(9), Just(31), Just(61), Just(301), Just(11_000), Just(50_000u64)].prop_map(Op::Seconds),
         1 => (1..5000u64).prop_map(Op::ClockBack),
         2 => who().prop_map(|who| Op::Disconnect { who }),
-        3 => Just(Op::DeliverLoads),
-        2 => flag().prop_map(Op::HoldLoads),
+        8 => Just(Op::DeliverLoads),
+        2 => proptest::bool::weighted(0.7).prop_map(Op::HoldLoads),
         1 => Just(Op::Restart),
         1 => flag().prop_map(|other| Op::Reconfigure { other }),
     ]
@@ -235,6 +236,7 @@ impl World {
         let mut server = Server::with(&text);
         // Nothing that is durable stays at hand: user data is read from the database each time.
         server.engine.keep_contents(0);
+        server.loads_are_held = true;
         Self {
             server: Some(server),
             replay: Replay::default(),
@@ -517,6 +519,7 @@ impl World {
                 let server = self.server.take().unwrap();
                 let mut server = server.restart(&self.text);
                 server.engine.keep_contents(0);
+                server.loads_are_held = true;
                 self.server = Some(server);
                 self.clients.clear();
                 self.unanswered.clear();

@@ -48,3 +48,10 @@ impl Metrics {
         Ok(registry)
     }
 }
+
+/// The values of the metric `run_mode`.
+pub(crate) mod run_mode {
+    pub(crate) const PRIMARY: i64 = 0;
+    pub(crate) const BACKUP: i64 = 1;
+    pub(crate) const EXIT: i64 = 2;
+}

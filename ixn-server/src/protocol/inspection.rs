@@ -101,7 +101,7 @@ impl Inspection for InspectionService {
     ) -> Result<Response<GetInteractionResponse>, Status> {
         let id = request.into_inner().interaction_id;
         match self.ask(InspectionRequest::Interaction(id.clone())).await? {
-            InspectionResponse::Interaction(Some(response)) => Ok(Response::new(response)),
+            InspectionResponse::Interaction(Some(response)) => Ok(Response::new(*response)),
             _ => Err(Status::not_found(format!("there is no interaction '{id}'; it may have been stopped"))),
         }
     }

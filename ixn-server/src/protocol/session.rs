@@ -106,7 +106,9 @@ struct Reader {
 impl Reader {
     async fn run(self, stream: Streaming<ClientMessage>) {
         self.read(stream).await;
-        self.outbound.close(Closed::Normally);
+        if !self.closed.is_cancelled() {
+            self.outbound.close(Closed::Normally);
+        }
         self.service.open.fetch_sub(1, Ordering::Relaxed);
         // When the driver is gone there is nobody to tell.
         let waiting = self.service.intake.waits(1);

@@ -18,10 +18,10 @@ impl Engine {
                     let row = self.interactions.get(urgency.key());
                     row.is_some_and(|row| !self.has_declined(row, agent))
                 });
-                if let Some(urgency) = first {
-                    if best.is_none_or(|(best, _)| urgency < best) {
-                        best = Some((urgency, line));
-                    }
+                if let Some(urgency) = first
+                    && best.is_none_or(|(best, _)| urgency < best)
+                {
+                    best = Some((urgency, line));
                 }
             }
         }

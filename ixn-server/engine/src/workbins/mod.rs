@@ -17,7 +17,7 @@ use crate::requests::Refusal;
 use crate::requests::validation;
 use crate::setup::OwnerKind;
 use crate::wire::Actor;
-use contents::WorkbinContents;
+use contents::{PlaceId, WorkbinContents};
 use subscribers::WorkbinSubscribers;
 
 /// The workbins.
@@ -84,6 +84,12 @@ impl Engine {
             OwnerKind::AgentGroup | OwnerKind::Place | OwnerKind::PlaceGroup => {}
         }
         Ok((workbin, setup.owner, owner))
+    }
+
+    /// A workbin by its name in indexes, while its type is configured.
+    pub(crate) fn placement(&self, place: PlaceId) -> Option<WorkbinPlacement> {
+        let owner_kind = self.setup.workbins.get(&place.workbin)?.owner;
+        Some(WorkbinPlacement { workbin: place.workbin, owner_kind, owner: place.owner })
     }
 
     /// The queue behind a workbin.

@@ -1,0 +1,74 @@
+//! The gRPC server on the protocol's port.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ixn_proto::GetServerResponse;
+use ixn_proto::encoded::interaction_server_server::InteractionServerServer;
+use ixn_proto::inspection_server::InspectionServer;
+use ixn_store::DatabaseInfo;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
+
+use super::{Describe, InspectionService, SessionService};
+use crate::clock;
+use crate::driver::DriverCounters;
+
+/// How often a silent client is asked whether it is there, and how long it has to answer.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// Serves the protocol until `stopped`.
+pub(crate) fn serve(
+    listener: TcpListener,
+    sessions: SessionService,
+    inspection: InspectionService,
+    max_message_bytes: usize,
+    stopped: CancellationToken,
+) -> tokio::task::JoinHandle<()> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(ixn_proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1();
+    tokio::spawn(async move {
+        let reflection = match reflection {
+            Ok(reflection) => Some(reflection),
+            Err(error) => {
+                tracing::error!(%error, "server reflection is not available");
+                None
+            }
+        };
+        reporter.set_serving::<InteractionServerServer<SessionService>>().await;
+        // Without it an answer of two writes waits for the client's delayed acknowledgement: 40 ms.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let served = tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .initial_stream_window_size(Some(4 << 20))
+            .initial_connection_window_size(Some(16 << 20))
+            .add_service(InteractionServerServer::new(sessions).max_decoding_message_size(max_message_bytes))
+            .add_service(InspectionServer::new(inspection))
+            .add_service(health)
+            .add_optional_service(reflection)
+            .serve_with_incoming_shutdown(incoming, stopped.cancelled())
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the protocol is no longer served");
+        }
+    })
+}
+
+/// What the shell knows of the server beyond the engine.
+pub(crate) fn describe(info: &DatabaseInfo, counters: Arc<DriverCounters>) -> Describe {
+    let kind = info.kind.to_owned();
+    let started_at = (clock::now().0 / 1000) as i64;
+    Arc::new(move |response: &mut GetServerResponse| {
+        response.database_kind.clone_from(&kind);
+        response.started_at = started_at;
+        response.switch_to_primary_time = started_at;
+        response.commit_number = counters.durable_commit.load(Ordering::Relaxed);
+        response.total_requests_handled = counters.requests_handled.load(Ordering::Relaxed);
+    })
+}
