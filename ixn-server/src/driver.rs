@@ -43,6 +43,14 @@ pub(crate) struct Link {
     pub(crate) outbound: Outbound<Status>,
     /// Ends the reading side.
     pub(crate) closed: CancellationToken,
+    /// With what its stream ends, when not normally.
+    pub(crate) end: Option<Status>,
+    /// Where the client is.
+    pub(crate) peer: String,
+    /// When it came, Unix seconds.
+    pub(crate) connected_at: i64,
+    /// Requests that it has sent.
+    pub(crate) requests: u64,
 }
 
 /// What comes to the driver.
@@ -59,7 +67,8 @@ pub(crate) enum Message {
         waiting: Waiting,
     },
     /// A connection is gone.
-    Disconnected(ConnectionId, Waiting),
+    /// A status: that with which its stream ends, when not normally.
+    Disconnected(ConnectionId, Option<Status>, Waiting),
     /// Any other input of the engine.
     Input(Input),
     /// The writer has finished a job.
@@ -245,13 +254,18 @@ impl Driver {
                 self.around.counters.requests_handled.fetch_add(envelopes.len() as u64, Ordering::Relaxed);
                 let now = clock::now();
                 self.around.counters.last_request_at_milliseconds.store(now.0, Ordering::Relaxed);
+                if let Some(link) = self.links.get_mut(&connection) {
+                    link.requests += envelopes.len() as u64;
+                }
                 for envelope in envelopes {
                     self.engine.step(now, Input::Request(connection, Box::new(envelope)));
                 }
                 self.permits_gathering.extend(permit);
             }
-            Message::Disconnected(connection, _waiting) => {
-                self.links.remove(&connection);
+            Message::Disconnected(connection, end, _waiting) => {
+                if let Some(link) = self.links.get_mut(&connection) {
+                    link.end = end;
+                }
                 self.engine.step(clock::now(), Input::Disconnected(connection));
             }
             Message::Input(input) => self.engine.step(clock::now(), input),
@@ -334,13 +348,7 @@ impl Driver {
         for output in outputs {
             match output {
                 Output::Send { client, envelope } => self.send(client, envelope),
-                Output::Close { connection, reason } => {
-                    if let Some(link) = self.links.get(&connection) {
-                        tracing::info!(connection = connection.0, reason, "closing a connection");
-                        link.outbound.close(Closed::With(Status::failed_precondition(reason)));
-                        link.closed.cancel();
-                    }
-                }
+                Output::Close { connection, reason } => self.close(connection, reason),
                 Output::Subscribe { client, after_event, filter } => {
                     if let Some(link) = self.links.get(&client.connection) {
                         self.around.feed.subscribe(client, link.outbound.clone(), after_event, filter);
@@ -350,7 +358,8 @@ impl Driver {
                     tracing::error!(reason, "the new configuration cannot be used; the old one stays");
                 }
                 Output::Unsubscribe(client) => self.around.feed.unsubscribe(client),
-                Output::Inspected { token, response } => {
+                Output::Inspected { token, mut response } => {
+                    self.complete(&mut response);
                     if let Some(answer) = self.inspections.remove(&token) {
                         // Whoever asked may have gone.
                         let _ = answer.send(*response);
@@ -358,6 +367,35 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Adds what only the shell knows of connections.
+    fn complete(&self, response: &mut InspectionResponse) {
+        let InspectionResponse::Sessions(sessions) = response else { return };
+        for session in &mut sessions.sessions {
+            if let Some(link) = self.links.get(&ConnectionId(session.connection_number)) {
+                session.peer_address.clone_from(&link.peer);
+                session.connected_at = link.connected_at;
+                session.total_requests_received = link.requests;
+                session.outbound_queue_bytes =
+                    link.outbound.waiting_for_client_bytes(session.proxy_client_id) as u64;
+            }
+        }
+    }
+
+    /// Ends a connection behind everything that was sent to it.
+    fn close(&mut self, connection: ConnectionId, reason: Option<String>) {
+        let Some(link) = self.links.remove(&connection) else { return };
+        let how = match (reason, link.end) {
+            (Some(reason), _) => {
+                tracing::info!(connection = connection.0, reason, "closing a connection");
+                Closed::With(Status::failed_precondition(reason))
+            }
+            (None, Some(status)) => Closed::With(status),
+            (None, None) => Closed::Normally,
+        };
+        link.outbound.close(how);
+        link.closed.cancel();
     }
 
     fn send(&mut self, client: ClientRef, envelope: bytes::Bytes) {

@@ -112,11 +112,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts: ports first, then the database, then the engine, then sessions.
+    /// Starts: health, then the database, then the engine, then sessions. The protocol's port is opened only when the
+    /// database is ours: a server that waits refuses connections, and clients try the other one.
     pub async fn start(options: &Options, stop: &CancellationToken) -> Result<Self, StartError> {
-        let listener = listen(options.listen).await?;
         let health_listener = listen(options.health_listen).await?;
-        let listen = address(&listener, options.listen)?;
         let health_address = address(&health_listener, options.health_listen)?;
         let configuration = ConfigurationSource::read(options.config.as_deref()).await?;
         let current = configuration.current();
@@ -146,6 +145,8 @@ impl Server {
             () = stop.cancelled() => return Err(StartError::Stopped),
             database = takeover::open(options) => database?,
         };
+        let listener = listen(options.listen).await?;
+        let listen = address(&listener, options.listen)?;
         let info = database.info().await?;
         let (engine, writer) = takeover::load(options, &current, &*database, &metrics.health_info).await?;
         drop(starting);
@@ -182,9 +183,12 @@ impl Server {
             },
             connections: options.max_connections,
         };
-        let sessions = SessionService::new(driver.clone(), intake, limits, draining.clone());
-        let inspection =
-            InspectionService::new(driver.clone(), protocol::describe(&info, Arc::clone(&counters)));
+        let sessions = SessionService::new(driver.clone(), intake.clone(), limits, draining.clone());
+        let inspection = InspectionService::new(
+            driver.clone(),
+            Arc::clone(&database),
+            protocol::describe(&info, Arc::clone(&counters), intake, metrics.health_info.clone()),
+        );
         tasks.push(protocol::serve(
             listener,
             sessions,

@@ -16,5 +16,6 @@ mod binaries;
 pub mod postgres;
 pub mod process;
 pub mod wait;
+pub mod working_day;
 
 pub use binaries::binary;

@@ -1,13 +1,17 @@
 //! What a new user does on the first day, on both databases: real e-mails in, routed by skill, accepted and finished by
 //! agents, every step reported; and the server killed in the middle of it.
 
-mod working_day;
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test code alone: a panic is how a test says what went wrong"
+)]
 
 use std::io::Write;
 
 use ixn_tests::postgres::TestDatabase;
 use ixn_tests::wait;
-use working_day::{LIMIT, Story, WorkingDay, all_stopped, last_line, real_emails};
+use ixn_tests::working_day::{LIMIT, Story, WorkingDay, all_stopped, last_line, real_emails};
 
 #[tokio::test]
 async fn real_emails_reach_an_agent_with_the_skill_on_the_embedded_database() {

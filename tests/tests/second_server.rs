@@ -1,5 +1,11 @@
 //! Two servers, one database: never two that serve.
 
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test code alone: a panic is how a test says what went wrong"
+)]
+
 use std::time::Duration;
 
 use ixn_tests::binary;

@@ -84,8 +84,8 @@ pub enum Output {
     Close {
         /// Which.
         connection: ConnectionId,
-        /// Why, for the log and the status.
-        reason: String,
+        /// Why it is ended, for the log and the status; none when the client itself ends it.
+        reason: Option<String>,
     },
     /// Let a reporting subscriber follow the log.
     Subscribe {

@@ -112,7 +112,9 @@ impl Engine {
                 state.workbins = rows.collect();
                 match counts.last() {
                     Some((last, _)) => Some(Next::Workbins { after: Some(*last) }),
-                    None if page.filter.with_interactions => Some(Next::Interactions { after: InteractionKey(0) }),
+                    None if page.filter.with_interactions => {
+                        Some(Next::Interactions { after: InteractionKey(0) })
+                    }
                     None => None,
                 }
             }

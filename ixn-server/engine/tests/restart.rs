@@ -29,7 +29,7 @@ fn offered_interactions_return_to_their_queue_and_handled_ones_stay_with_their_a
     assert!(info.resumed);
     let held: Vec<_> =
         info.interactions.iter().map(|held| held.interaction.clone().unwrap().interaction_id).collect();
-    assert_eq!(held, [handled.clone()]);
+    assert_eq!(held, std::slice::from_ref(&handled));
     assert_eq!(server.invitation(alice).interaction.unwrap().interaction_id, offered);
     server.ack(alice, stop(&handled));
 }

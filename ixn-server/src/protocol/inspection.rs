@@ -1,33 +1,52 @@
 //! The read-only `Inspection` service. Answers leave only when all that they may show is durable.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
+use ixn_engine::commit::InteractionKey;
 use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
 use ixn_proto::inspection_server::Inspection;
 use ixn_proto::{
-    GetInteractionRequest, GetInteractionResponse, GetServerRequest, GetServerResponse, ListAgentsRequest,
-    ListAgentsResponse, ListInteractionsRequest, ListInteractionsResponse, ListQueuesRequest,
-    ListQueuesResponse, ListSessionsRequest, ListSessionsResponse, ListStrategiesRequest,
+    GetInteractionRequest, GetInteractionResponse, GetServerRequest, GetServerResponse, KeyValueList,
+    ListAgentsRequest, ListAgentsResponse, ListInteractionsRequest, ListInteractionsResponse,
+    ListQueuesRequest, ListQueuesResponse, ListSessionsRequest, ListSessionsResponse, ListStrategiesRequest,
     ListStrategiesResponse, ListViewsRequest, ListViewsResponse,
 };
+use ixn_store::Database;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
 use crate::driver::Message;
 
 /// What the shell adds to the engine's description of the server.
-pub(crate) type Describe = std::sync::Arc<dyn Fn(&mut GetServerResponse) + Send + Sync>;
+pub(crate) type Describe = Arc<dyn Fn(&mut GetServerResponse) + Send + Sync>;
 
 /// The service.
 #[derive(Clone)]
 pub(crate) struct InspectionService {
     driver: mpsc::Sender<Message>,
+    database: Arc<dyn Database>,
     describe: Describe,
 }
 
 impl InspectionService {
-    pub(crate) fn new(driver: mpsc::Sender<Message>, describe: Describe) -> Self {
-        Self { driver, describe }
+    pub(crate) fn new(
+        driver: mpsc::Sender<Message>,
+        database: Arc<dyn Database>,
+        describe: Describe,
+    ) -> Self {
+        Self { driver, database, describe }
+    }
+
+    /// Reads an interaction's user data: what the engine answered is durable, so the database has it.
+    async fn add_user_data(&self, response: &mut GetInteractionResponse) -> Result<(), Status> {
+        let Some(interaction) = &mut response.interaction else { return Ok(()) };
+        let key = InteractionKey(interaction.submit_seq);
+        let rows = self.database.contents(&[key]).await.map_err(|error| {
+            Status::unavailable(format!("the user data cannot be read: {error}; ask again later"))
+        })?;
+        let data = rows.into_iter().next().map(|(_, data)| KeyValueList::from_encoded(data));
+        interaction.user_data = data;
+        Ok(())
     }
 
     async fn ask(&self, request: InspectionRequest) -> Result<InspectionResponse, Status> {
@@ -101,7 +120,10 @@ impl Inspection for InspectionService {
     ) -> Result<Response<GetInteractionResponse>, Status> {
         let id = request.into_inner().interaction_id;
         match self.ask(InspectionRequest::Interaction(id.clone())).await? {
-            InspectionResponse::Interaction(Some(response)) => Ok(Response::new(*response)),
+            InspectionResponse::Interaction(Some(mut response)) => {
+                self.add_user_data(&mut response).await?;
+                Ok(Response::new(*response))
+            }
             _ => Err(Status::not_found(format!("there is no interaction '{id}'; it may have been stopped"))),
         }
     }

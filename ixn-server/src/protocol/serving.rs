@@ -8,6 +8,7 @@ use ixn_proto::GetServerResponse;
 use ixn_proto::encoded::interaction_server_server::InteractionServerServer;
 use ixn_proto::inspection_server::InspectionServer;
 use ixn_store::DatabaseInfo;
+use ixn_telemetry::ServerMetrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
@@ -15,6 +16,7 @@ use tonic::transport::server::TcpIncoming;
 use super::{Describe, InspectionService, SessionService};
 use crate::clock;
 use crate::driver::DriverCounters;
+use crate::intake::Intake;
 
 /// How often a silent client is asked whether it is there, and how long it has to answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
@@ -61,13 +63,22 @@ pub(crate) fn serve(
 }
 
 /// What the shell knows of the server beyond the engine.
-pub(crate) fn describe(info: &DatabaseInfo, counters: Arc<DriverCounters>) -> Describe {
+pub(crate) fn describe(
+    info: &DatabaseInfo,
+    counters: Arc<DriverCounters>,
+    intake: Intake,
+    metrics: ServerMetrics,
+) -> Describe {
     let kind = info.kind.to_owned();
     let started_at = (clock::now().0 / 1000) as i64;
     Arc::new(move |response: &mut GetServerResponse| {
         response.database_kind.clone_from(&kind);
         response.started_at = started_at;
-        response.switch_to_primary_time = started_at;
+        response.switch_to_primary_time = metrics.switch_to_primary_time.get();
+        response.total_requests_received = intake.requests_received.load(Ordering::Relaxed);
+        response.total_database_requests = metrics.total_database_requests.get();
+        response.current_database_requests = u64::from(intake.is_refusing());
+        response.current_request_queue_size = intake.waiting();
         response.commit_number = counters.durable_commit.load(Ordering::Relaxed);
         response.total_requests_handled = counters.requests_handled.load(Ordering::Relaxed);
     })

@@ -20,6 +20,7 @@ use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::clock;
 use crate::driver::{Link, Message};
 use crate::intake::{Admission, Intake};
 
@@ -84,7 +85,14 @@ impl InteractionServer for SessionService {
         let connection = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed) + 1);
         let (sender, receiver) = outbound(self.limits.outbound);
         let closed = CancellationToken::new();
-        let link = Link { outbound: sender.clone(), closed: closed.clone() };
+        let link = Link {
+            outbound: sender.clone(),
+            closed: closed.clone(),
+            end: None,
+            peer: peer.map(|peer| peer.to_string()).unwrap_or_default(),
+            connected_at: (clock::now().0 / 1000) as i64,
+            requests: 0,
+        };
         self.driver
             .send(Message::Connected(connection, link, self.intake.waits(1)))
             .map_err(|_| Status::unavailable("the server is ending; connect again"))?;
@@ -105,36 +113,37 @@ struct Reader {
 
 impl Reader {
     async fn run(self, stream: Streaming<ClientMessage>) {
-        self.read(stream).await;
-        if !self.closed.is_cancelled() {
+        let end = self.read(stream).await;
+        self.service.open.fetch_sub(1, Ordering::Relaxed);
+        let waiting = self.service.intake.waits(1);
+        let disconnected = Message::Disconnected(self.connection, end, waiting);
+        if self.service.driver.send(disconnected).is_err() {
+            // The server is ending and nobody else closes the stream.
             self.outbound.close(Closed::Normally);
         }
-        self.service.open.fetch_sub(1, Ordering::Relaxed);
-        // When the driver is gone there is nobody to tell.
-        let waiting = self.service.intake.waits(1);
-        let _ = self.service.driver.send(Message::Disconnected(self.connection, waiting));
         tracing::debug!(connection = self.connection.0, "connection closed");
     }
 
-    async fn read(&self, mut stream: Streaming<ClientMessage>) {
+    /// Reads until the client ends, breaks off, or is ended; answers the status with which its stream must end, if any.
+    async fn read(&self, mut stream: Streaming<ClientMessage>) -> Option<Status> {
         let mut is_first = true;
         loop {
             let next = tokio::select! {
-                () = self.closed.cancelled() => return,
+                () = self.closed.cancelled() => return None,
                 next = tokio::time::timeout(self.patience(is_first), stream.next()) => next,
             };
             let message = match next {
-                Err(_) => return self.give_up_waiting(),
-                Ok(None) => return,
+                Err(_) => return Some(self.give_up_waiting()),
+                Ok(None) => return None,
                 Ok(Some(Err(status))) => {
                     tracing::debug!(connection = self.connection.0, %status, "stream broken");
-                    return;
+                    return Some(status);
                 }
                 Ok(Some(Ok(message))) => message,
             };
             is_first = false;
             if !self.forward(message.envelopes).await {
-                return;
+                return None;
             }
         }
     }
@@ -143,11 +152,11 @@ impl Reader {
         if is_first { self.service.limits.handshake } else { Duration::MAX }
     }
 
-    fn give_up_waiting(&self) {
+    fn give_up_waiting(&self) -> Status {
         let seconds = self.service.limits.handshake.as_secs();
         let text = format!("nothing was received for {seconds} s; send RequestRegisterClient first");
         self.answer(0, 0, ErrorCode::NotRegistered, &text);
-        self.outbound.close(Closed::With(Status::deadline_exceeded(text)));
+        Status::deadline_exceeded(text)
     }
 
     /// Hands requests on, or refuses them while the database is away. `false`: the server is ending.

@@ -32,7 +32,7 @@ pub use agents::{Agent, AgentGroup, CapacityRule, Skill};
 pub use objects::{
     Configuration, CustomProperty, CustomPropertyType, MediaType, Queue, View, Workbin, WorkbinOwner,
 };
-pub use options::{MultipleConnections, Options, RatePeriod, SubmissionRate};
+pub use options::{MultipleConnections, Options};
 pub use problem::{Position, Problem, Problems, TextProblem};
 pub use routing::{Executor, Step, Strategy, Target};
 pub use skill_expression::SkillExpression;

@@ -102,7 +102,7 @@ pub struct Queue {
 
 /// What is taken out of one queue (the vendor's public page "Interaction Queue Views").
 ///
-/// A view with a strategy takes interactions into routing; agents may pull from any view.
+/// A view with a strategy takes interactions into routing; agents may pull from any enabled view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct View {
@@ -113,7 +113,8 @@ pub struct View {
     /// For people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Whether the view takes interactions into routing. Agents may pull from it either way. Default true.
+    /// Whether the view is on. One that is off shows nothing: it takes nothing into routing, and agents get
+    /// nothing from it. Default true.
     #[serde(default = "yes")]
     pub enabled: bool,
     /// Which interactions of the queue belong to the view: an expression over system properties and
@@ -133,23 +134,9 @@ pub struct View {
     )]
     #[schemars(with = "duration::Text")]
     pub check_interval: Duration,
-    /// How long the view rests after a look that found nothing. A bare number is seconds. Default: it does
-    /// not rest. 1s to 86400s.
-    #[serde(
-        default,
-        deserialize_with = "duration::optional::in_seconds",
-        serialize_with = "duration::optional::as_text_if_any",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[schemars(with = "Option<duration::Text>")]
-    pub freeze_interval: Option<Duration>,
     /// The strategy that routes what the view takes. Without one nothing is routed, and agents pull.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
-    /// How many interactions that this view took are in routing at the same time, beside the limit of the
-    /// strategy. 0 = no limit. Default: no limit. At most 50000.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_submitted: Option<u32>,
 }
 
 fn yes() -> bool {

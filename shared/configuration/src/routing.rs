@@ -16,7 +16,8 @@ pub struct Strategy {
     /// For people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Who routes: the built-in router, or one routing engine. Default `built-in`.
+    /// Who routes: the built-in router, or one routing engine (which cannot pull yet, so that nothing is
+    /// routed). Default `built-in`.
     #[serde(default)]
     pub executor: Executor,
     /// Whom the built-in router asks, step by step: each step adds its targets to those of the steps
@@ -40,7 +41,8 @@ pub enum Executor {
     /// The router inside the server, which follows the steps.
     #[default]
     BuiltIn,
-    /// A routing engine that pulls the strategy's interactions: the client name it registers with.
+    /// A routing engine, by the client name it registers with. Routing engines cannot pull yet: the views of
+    /// such a strategy route nothing, and what they show stays in its queue.
     External(String),
 }
 
@@ -51,7 +53,8 @@ pub struct Step {
     /// Whom the step adds: the agents of all targets together.
     pub targets: Vec<Target>,
     /// How long to wait before the next step, or after the last one before the overflow queue. A bare
-    /// number is seconds. Needed by every step but the last; 1s to 525600min.
+    /// number is seconds. Needed by every step but the last; without an overflow queue the last step lasts,
+    /// whatever this says. 1s to 525600min.
     #[serde(
         default,
         deserialize_with = "duration::optional::in_seconds",

@@ -119,7 +119,7 @@ agents: [{id: a}]
 views:
   - {name: forgotten, queue: inbox}
   - {name: routed, queue: inbox, strategy: empty}
-  - {name: pulled, queue: inbox, enabled: false}
+  - {name: off, queue: inbox, enabled: false}
 strategies:
   - name: empty
   - name: holes
@@ -137,7 +137,7 @@ strategies:
 "#,
         &[
             "ixn.yaml:4:5: view 'forgotten': there is no strategy, though other views of queue 'inbox' have one, so what \
-             this view matches is never routed; name a strategy, or say 'enabled: false' if agents are to pull from it",
+             this view matches is never routed; name a strategy, or switch the view off with 'enabled: false'",
             "ixn.yaml:8:5: strategy 'empty': there are no steps, so nobody is ever asked",
             "ixn.yaml:12:9: strategy 'holes': step no. 1 has no timeout, so the next one is never reached",
             "ixn.yaml:13:9: strategy 'holes': step no. 2 has no targets",
@@ -201,6 +201,27 @@ custom-properties:
             "ixn.yaml:26:21: custom property 'x': type: expected one of string, integer, timestamp, found 'int'",
         ],
     );
+}
+
+/// What the server does not do yet is no field, so that nobody relies on it.
+#[test]
+fn what_would_have_no_effect_is_no_field() {
+    for option in [
+        "max-interactions-per-snapshot: 500",
+        "default-max-submission-rate: 10/second",
+        "router-reconnect-timeout: 60s",
+        "reload-delete-confirmation-percent: 10",
+    ] {
+        let key = option.split(':').next().unwrap();
+        let expected = format!("ixn.yaml:2:3: options: there is no field '{key}' here…");
+        assert_problems(&format!("options:\n  {option}\n"), &[&expected]);
+    }
+    for field in ["freeze-interval: 5s", "max-submitted: 10"] {
+        let key = field.split(':').next().unwrap();
+        let expected = format!("ixn.yaml:5:5: view 'v': there is no field '{key}' here…");
+        let text = format!("queues: [{{name: q}}]\nviews:\n  - name: v\n    queue: q\n    {field}\n");
+        assert_problems(&text, &[&expected]);
+    }
 }
 
 #[test]

@@ -152,10 +152,10 @@ impl Stage {
         words.extend(name.cloned());
         words.extend(facts.who);
         words.extend(facts.other);
-        if let Ok(operation) = InteractionOperation::try_from(facts.operation) {
-            if operation != InteractionOperation::Unspecified {
-                words.push(operation.as_str_name().trim_start_matches("INTERACTION_OPERATION_").to_owned());
-            }
+        if let Ok(operation) = InteractionOperation::try_from(facts.operation)
+            && operation != InteractionOperation::Unspecified
+        {
+            words.push(operation.as_str_name().trim_start_matches("INTERACTION_OPERATION_").to_owned());
         }
         words.extend(facts.actor.and_then(actor));
         words.extend(facts.reason.map(|reason| format!("reason {}", reason.reason_system_name)));

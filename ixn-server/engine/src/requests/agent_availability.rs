@@ -17,10 +17,7 @@ use crate::wire::{Actor, server_reason};
 pub(super) fn available(engine: &mut Engine, caller: &Caller, request: &RequestAgentAvailable) -> Result {
     engine.own_tenant(request.tenant_id)?;
     let agent = engine.configured_agent(&request.agent_id)?;
-    let place_id = match validation::text("place_id", &request.place_id)? {
-        "" => request.agent_id.clone(),
-        place => place.to_owned(),
-    };
+    let place_id = engine.place_for(agent, &request.place_id)?;
     let reason = validation::reason(request.reason.as_ref())?;
     for state in &request.media_list {
         engine.configured_media_type(&state.media_type_name)?;

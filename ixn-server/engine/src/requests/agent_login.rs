@@ -27,12 +27,7 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAgent
         let text = format!("agent '{name}' is logged in on this client already; log him out first");
         return Err(Refusal::new(ErrorCode::AgentAlreadyLoggedIn, text));
     }
-    let default_place = engine.setup.agents.get(&agent).and_then(|setup| setup.default_place.clone());
-    let place = match request.place_id.as_str() {
-        "" => default_place.unwrap_or_else(|| request.agent_id.clone()),
-        place => place.to_owned(),
-    };
-    validation::text("place_id", &place)?;
+    let place = engine.place_for(agent, &request.place_id)?;
     let mut media: Vec<(MediaTypeId, MediaState)> = Vec::new();
     for state in &request.media_list {
         let media_type = engine.configured_media_type(&state.media_type_name)?;
@@ -83,6 +78,15 @@ impl Engine {
                 format!("there is no agent '{name}'; add him to the configuration or use a configured one");
             Refusal::new(ErrorCode::UnknownAgent, text)
         })
+    }
+
+    /// The place that an agent names, else his default place, else one called like him.
+    pub(super) fn place_for(&self, agent: AgentId, named: &str) -> Result<String> {
+        let default_place = self.setup.agents.get(&agent).and_then(|setup| setup.default_place.as_deref());
+        match validation::text("place_id", named)? {
+            "" => Ok(default_place.unwrap_or_else(|| self.vocabulary.agents.name(agent)).to_owned()),
+            place => Ok(place.to_owned()),
+        }
     }
 
     /// What a login does to an agent who is logged in already. Answers whether this login resumes.

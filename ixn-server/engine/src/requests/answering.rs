@@ -89,7 +89,7 @@ impl Engine {
         }
         let text = "the first message of a connection must be RequestRegisterClient with proxy_client_id 0";
         self.refuse(client, reference_id, &Refusal::new(ErrorCode::NotRegistered, text));
-        self.output(Output::Close { connection: client.connection, reason: text.into() });
+        self.output(Output::Close { connection: client.connection, reason: Some(text.into()) });
     }
 }
 

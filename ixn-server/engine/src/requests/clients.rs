@@ -13,6 +13,8 @@ impl Engine {
             self.forget_client(client);
         }
         self.sessions.connections.remove(&connection);
+        // Behind the answers to all that it has sent.
+        self.output(Output::Close { connection, reason: None });
     }
 
     /// A client that reads too slowly has lost events: it is dropped and told so.
@@ -32,7 +34,7 @@ impl Engine {
             }),
         );
         if client.proxy_client_id == 0 {
-            let reason = "the client read too slowly".into();
+            let reason = Some("the client read too slowly".into());
             self.output(Output::Close { connection: client.connection, reason });
         }
     }

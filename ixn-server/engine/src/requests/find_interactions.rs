@@ -88,8 +88,7 @@ impl Engine {
     /// Looks further; answers when the page is full or everything has been looked at.
     pub(super) fn search_on(&mut self, search: &mut Search) -> Progress {
         let now_seconds = (self.now.0 / 1000) as i64;
-        let mut looked_at = 0;
-        for row in self.interactions.after(search.after) {
+        for (looked_at, row) in self.interactions.after(search.after).enumerate() {
             if search.found.interactions.len() == search.rows || search.bytes > PAGE_BYTES {
                 search.found.next_page = search.after.0.to_string();
                 break;
@@ -97,7 +96,6 @@ impl Engine {
             if looked_at == LOOKED_AT_PER_STEP {
                 return Progress::GoesOn;
             }
-            looked_at += 1;
             search.after = row.key;
             let matches = search.queue.is_none_or(|queue| row.queue == queue)
                 && search.condition.evaluate(&row.facts(&self.vocabulary), now_seconds).is_true();

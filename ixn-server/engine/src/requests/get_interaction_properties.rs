@@ -18,7 +18,7 @@ pub(super) fn apply(
     let Some(row) = engine.interactions.get(key) else { return Ok(Answer::ack()) };
     let mut interaction = engine.properties(row);
     interaction.user_data = Some(user_data);
-    Ok(Answer::Now(Event::EventInteractionProperties(EventInteractionProperties {
+    Ok(Answer::now(Event::EventInteractionProperties(EventInteractionProperties {
         interaction: Some(interaction),
         parties: engine.parties(row),
     })))

@@ -106,7 +106,7 @@ impl Refusal {
 /// What a request comes to.
 pub(crate) enum Answer {
     /// This event, now.
-    Now(Event),
+    Now(Box<Event>),
     /// When the interaction's user data has been read, the request is carried out again.
     AfterContents(InteractionKey),
     /// It was answered on the way, because something else had to follow the answer.
@@ -116,7 +116,12 @@ pub(crate) enum Answer {
 impl Answer {
     /// A plain EventAck.
     pub(crate) fn ack() -> Self {
-        Self::Now(Event::EventAck(EventAck::default()))
+        Self::now(Event::EventAck(EventAck::default()))
+    }
+
+    /// This event, now.
+    pub(crate) fn now(event: Event) -> Self {
+        Self::Now(Box::new(event))
     }
 }
 
@@ -167,7 +172,7 @@ impl Engine {
         }
         self.show_life(&caller, &request);
         match self.apply(&caller, &request) {
-            Ok(Answer::Now(event)) => self.answer(&caller, event),
+            Ok(Answer::Now(event)) => self.answer(&caller, *event),
             Ok(Answer::Given) => {}
             Ok(Answer::AfterContents(key)) => {
                 let request = Box::new(request);

@@ -147,15 +147,15 @@ impl Engine {
     /// User data has been read for a pull.
     pub(super) fn pulled_contents_arrived(&mut self, key: InteractionKey, id: PullId) {
         let Some(pull) = self.pulls.pulls.get_mut(&id) else { return };
-        if pull.missing.remove(&key) {
-            if let Some(data) = self.contents.get(key) {
-                pull.contents.insert(key, data.clone());
-            }
+        if pull.missing.remove(&key)
+            && let Some(data) = self.contents.get(key)
+        {
+            pull.contents.insert(key, data.clone());
         }
-        if pull.missing.is_empty() {
-            if let Some(pull) = self.pulls.remove(id) {
-                self.complete_pull(id, pull);
-            }
+        if pull.missing.is_empty()
+            && let Some(pull) = self.pulls.remove(id)
+        {
+            self.complete_pull(id, pull);
         }
     }
 

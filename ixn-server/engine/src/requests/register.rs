@@ -45,7 +45,7 @@ impl Engine {
                 self.refuse(client, reference_id, &refusal);
                 let connection = client.connection;
                 if self.sessions.connections.get(&connection) == Some(&false) {
-                    self.output(Output::Close { connection, reason: refusal.text });
+                    self.output(Output::Close { connection, reason: Some(refusal.text) });
                 }
             }
         }
@@ -131,7 +131,7 @@ pub(super) fn unregister(engine: &mut Engine, caller: &Caller) -> Result {
     engine.forget_client(caller.client);
     if caller.client.proxy_client_id == 0 {
         let connection = caller.client.connection;
-        engine.output(Output::Close { connection, reason: "the client unregistered".into() });
+        engine.output(Output::Close { connection, reason: None });
     }
     Ok(Answer::Given)
 }

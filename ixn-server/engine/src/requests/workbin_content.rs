@@ -89,5 +89,5 @@ pub(super) fn types_info(engine: &Engine, request: &RequestGetWorkbinTypesInfo) 
         })
         .collect();
     workbin_types.sort_by(|a, b| a.workbin_type_id.cmp(&b.workbin_type_id));
-    Ok(Answer::Now(Event::EventWorkbinTypesInfo(EventWorkbinTypesInfo { workbin_types })))
+    Ok(Answer::now(Event::EventWorkbinTypesInfo(EventWorkbinTypesInfo { workbin_types })))
 }

@@ -45,6 +45,11 @@ struct Line {
     free: BTreeSet<(Standing, AgentId)>,
 }
 
+/// An interaction that waits in a line.
+pub(crate) type Waiting = (LineId, Urgency);
+/// A free agent of a line.
+pub(crate) type Listed = (LineId, Standing, AgentId);
+
 /// All lines.
 #[derive(Debug, Default)]
 pub struct Lines {
@@ -80,7 +85,7 @@ impl Lines {
     }
 
     /// Everything that waits, and every agent who is listed.
-    pub(crate) fn contents(&self) -> (BTreeSet<(LineId, Urgency)>, BTreeSet<(LineId, Standing, AgentId)>) {
+    pub(crate) fn contents(&self) -> (BTreeSet<Waiting>, BTreeSet<Listed>) {
         let waiting =
             self.lines.iter().flat_map(|(id, line)| line.waiting.iter().map(|urgency| (*id, *urgency)));
         let free = self

@@ -1,6 +1,8 @@
 //! What a reader of the reporting events knows: queue, state, flags and parties of every interaction, open offers, and the
 //! logged-in agents with their media. Built from the events alone, it must agree with the server.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ixn_engine::inspection::{InspectionRequest, InspectionResponse};

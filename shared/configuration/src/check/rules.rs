@@ -67,7 +67,7 @@ impl Checker<'_> {
             } else if !self.is_damaged(object) && self.is_forgotten(view) {
                 let message = format!(
                     "there is no strategy, though other views of queue '{}' have one, so what this view matches is \
-                     never routed; name a strategy, or say 'enabled: false' if agents are to pull from it",
+                     never routed; name a strategy, or switch the view off with 'enabled: false'",
                     view.queue
                 );
                 self.report(object, &[], message);
@@ -75,10 +75,6 @@ impl Checker<'_> {
             self.condition(object, "condition", Condition::parse(&view.condition, schema).err());
             self.condition(object, "order", Order::parse(&view.order, schema).err());
             self.duration(object, &[], "check-interval", view.check_interval, SECOND, DAY);
-            if let Some(interval) = view.freeze_interval {
-                self.duration(object, &[], "freeze-interval", interval, SECOND, DAY);
-            }
-            self.max_submitted(object, view.max_submitted);
         }
     }
 
@@ -110,7 +106,11 @@ impl Checker<'_> {
             if let Some(queue) = &strategy.overflow_queue {
                 self.reference(object, &[Field("overflow-queue")], Kind::Queue, queue);
             }
-            self.max_submitted(object, strategy.max_submitted);
+            if let Some(message) =
+                strategy.max_submitted.and_then(|most| number_out_of_range(most, 0, MAX_SUBMITTED))
+            {
+                self.report(object, &[Field("max-submitted")], format!("max-submitted: {message}"));
+            }
             match &strategy.executor {
                 Executor::BuiltIn => self.steps(object, strategy),
                 Executor::External(engine) => self.external(object, strategy, engine),
@@ -226,12 +226,6 @@ impl Checker<'_> {
     ) {
         if let Some(message) = duration_out_of_range(value, least, most) {
             self.report(object, &along(way, Field(field)), format!("{field}: {message}"));
-        }
-    }
-
-    fn max_submitted(&mut self, object: Object, value: Option<u32>) {
-        if let Some(message) = value.and_then(|value| number_out_of_range(value, 0, MAX_SUBMITTED)) {
-            self.report(object, &[Field("max-submitted")], format!("max-submitted: {message}"));
         }
     }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use ixn_tests::process::Server;
-use ixn_tests::{binary, wait};
+use crate::process::Server;
+use crate::{binary, wait};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -15,8 +15,11 @@ use tempfile::TempDir;
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// An ixn-server over a database of its own.
+#[derive(Debug)]
 pub struct WorkingDay {
+    /// The server's process.
     pub server: Server,
+    /// Where it serves the protocol.
     pub url: String,
     _folder: TempDir,
 }
@@ -97,10 +100,15 @@ pub async fn last_line(program: &mut Server) -> Value {
 /// One interaction as reporting saw it.
 #[derive(Debug, Default)]
 pub struct Story {
+    /// How often its submit was reported.
     pub submitted: usize,
+    /// How often its end was reported.
     pub stopped: usize,
+    /// Its subject.
     pub subject: Option<String>,
+    /// Its sender.
     pub from: String,
+    /// Whether it had an attachment.
     pub has_attachment: bool,
     /// The strategies that routed it.
     pub strategies: Vec<String>,

@@ -1,0 +1,231 @@
+//! What clients of all kinds ask for: searches, topics, custom events, reporting, registration.
+
+#![allow(clippy::panic, reason = "a test may fail")]
+
+mod fixture;
+
+use fixture::*;
+use ixn_engine::sessions::ClientRef;
+use ixn_proto::client_envelope::Request;
+use ixn_proto::server_envelope::Event;
+use ixn_proto::*;
+
+fn find(server: &mut Server, client: ClientRef, request: RequestFindInteractions) -> (Vec<String>, String) {
+    match server.ask(client, Request::RequestFindInteractions(request)) {
+        Event::EventFoundInteractions(found) => {
+            let ids = found.interactions.into_iter().map(|interaction| interaction.interaction_id);
+            (ids.collect(), found.next_page)
+        }
+        other => panic!("nothing found but {other:?}"),
+    }
+}
+
+#[test]
+fn a_search_goes_over_everything_step_by_step_and_page_by_page() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let mut wanted = Vec::new();
+    for number in 0..9_000 {
+        let priority = i32::from(number % 3_000 == 2_999);
+        let request = RequestSubmit { queue: "archive".into(), priority: Some(priority), ..email("hello") };
+        let reference_id = server.request_unchecked(media, Request::RequestSubmit(request));
+        let Some(Event::EventAck(ack)) = server.answer_to(media, reference_id).event else { panic!() };
+        if priority == 1 {
+            wanted.push(ack.interaction_id);
+        }
+    }
+    let request = RequestFindInteractions { condition: "Priority = 1".into(), ..Default::default() };
+    assert_eq!(find(&mut server, media, request.clone()), (wanted.clone(), String::new()));
+    let two = RequestFindInteractions { number_of_interactions: 2, queue: "archive".into(), ..request };
+    let (first, next_page) = find(&mut server, media, two.clone());
+    assert_eq!(first, wanted[..2]);
+    let rest = find(&mut server, media, RequestFindInteractions { start_after: next_page, ..two.clone() });
+    assert_eq!(rest, (wanted[2..].to_vec(), String::new()));
+    let elsewhere = RequestFindInteractions { queue: "inbox".into(), ..two };
+    assert_eq!(find(&mut server, media, elsewhere), (Vec::new(), String::new()));
+
+    // Two searches take turns; a client that is gone ends its own.
+    let request = || {
+        Request::RequestFindInteractions(RequestFindInteractions {
+            condition: "Priority = 1".into(),
+            order: "SubmitSeq asc".into(),
+            ..Default::default()
+        })
+    };
+    let other = server.connect("other", ClientType::MediaServer);
+    server.ask(other, request());
+    server.disconnect(other);
+}
+
+#[test]
+fn a_search_that_cannot_be_is_refused() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let plain = RequestFindInteractions::default;
+    let cases = [
+        (RequestFindInteractions { condition: "Priority >".into(), ..plain() }, ErrorCode::InvalidCondition),
+        (RequestFindInteractions { order: "Priority".into(), ..plain() }, ErrorCode::InvalidCondition),
+        (RequestFindInteractions { queue: "none".into(), ..plain() }, ErrorCode::UnknownQueue),
+        (RequestFindInteractions { number_of_interactions: 1001, ..plain() }, ErrorCode::InvalidValue),
+        (RequestFindInteractions { start_after: "here".into(), ..plain() }, ErrorCode::InvalidValue),
+    ];
+    for (request, code) in cases {
+        assert_eq!(
+            server.refused(media, Request::RequestFindInteractions(request.clone())),
+            code,
+            "{request:?}"
+        );
+    }
+    let last = RequestFindInteractions { start_after: u64::MAX.to_string(), ..plain() };
+    assert_eq!(find(&mut server, media, last), (Vec::new(), String::new()));
+}
+
+fn topics(names: &[&str]) -> Option<KeyValueList> {
+    let mut list = KeyValueList::new();
+    for name in names {
+        list.push_text(name, "");
+    }
+    Some(list)
+}
+
+#[test]
+fn a_publication_reaches_who_is_subscribed() {
+    let mut server = Server::start();
+    let publisher = server.connect("publisher", ClientType::MediaServer);
+    let both = server.connect("both", ClientType::MediaServer);
+    let one = server.connect("one", ClientType::AgentApplication);
+    let subscribe = |names| Request::RequestSubscribe(RequestSubscribe { ps_topic_list: topics(names) });
+    let unsubscribe =
+        |names| Request::RequestUnsubscribe(RequestUnsubscribe { ps_topic_list: topics(names) });
+    let publish = |topic: &str| {
+        Request::RequestPublish(RequestPublish { ps_topic: topic.into(), content: topics(&["news"]) })
+    };
+    server.ack(both, subscribe(&["a", "b"]));
+    server.ack(one, subscribe(&["a"]));
+    server.ack(publisher, publish("a"));
+    server.ack(publisher, publish("b"));
+    assert_eq!(server.event_names(both), ["EventPublished", "EventPublished"]);
+    let Event::EventPublished(heard) = &server.events(one)[0] else { panic!() };
+    assert_eq!((heard.ps_topic.as_str(), heard.content.clone()), ("a", topics(&["news"])));
+    assert_eq!(heard.actor.as_ref().unwrap().actor_client_name, "publisher");
+
+    assert_eq!(server.refused(one, unsubscribe(&["a", "b"])), ErrorCode::NotSubscribed);
+    server.ack(both, unsubscribe(&["a"]));
+    server.ack(one, unsubscribe(&[]));
+    assert_eq!(server.refused(one, unsubscribe(&[])), ErrorCode::NotSubscribed);
+    server.ack(publisher, publish("a"));
+    assert!(server.events(both).is_empty() && server.events(one).is_empty());
+    server.disconnect(both);
+    server.ack(publisher, publish("b"));
+    assert!(server.sent.is_empty());
+    assert_eq!(server.refused(publisher, subscribe(&[])), ErrorCode::MissingValue);
+    assert_eq!(server.refused(publisher, publish("")), ErrorCode::MissingValue);
+}
+
+#[test]
+fn a_publication_to_very_many_reaches_each_once() {
+    let mut server = Server::start();
+    let proxy = server.connect("gateway", ClientType::Proxy);
+    let clients: Vec<ClientRef> = (1..=600).map(|id| ClientRef { proxy_client_id: id, ..proxy }).collect();
+    for client in &clients {
+        server.register(*client, "desktop", ClientType::AgentApplication);
+        server.ack(*client, Request::RequestSubscribe(RequestSubscribe { ps_topic_list: topics(&["a"]) }));
+    }
+    server.ack(proxy, Request::RequestPublish(RequestPublish { ps_topic: "a".into(), content: None }));
+    for client in clients {
+        assert_eq!(server.event_names(client), ["EventPublished"]);
+    }
+}
+
+#[test]
+fn a_custom_event_is_reported_about_an_interaction_an_agent_or_neither() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let alice = server.log_in("alice");
+    let id = server.submit(media, "hello");
+    let request = |interaction_id: &str, custom_event_id| {
+        Request::RequestCustomReporting(RequestCustomReporting {
+            custom_event_id,
+            interaction_id: interaction_id.into(),
+            event_content: topics(&["focus"]),
+            reason: None,
+        })
+    };
+    for (client, about, actor) in [
+        (media, id.as_str(), ActorType::MediaServer),
+        (alice, "", ActorType::Agent),
+        (media, "", ActorType::MediaServer),
+    ] {
+        server.ack(client, request(about, 7));
+        let Some((_, Event::EventCustomReporting(event))) = server.reported.last() else { panic!() };
+        let of = event.interaction.as_ref().map(|interaction| interaction.interaction_id.as_str());
+        assert_eq!(of.unwrap_or_default(), about);
+        assert_eq!(event.actor.as_ref().unwrap().actor_type(), actor);
+        assert_eq!(event.event_content, topics(&["focus"]));
+    }
+    assert_eq!(server.refused(media, request("nothing", 7)), ErrorCode::UnknownInteraction);
+    assert_eq!(server.refused(media, request("", 0)), ErrorCode::MissingValue);
+}
+
+#[test]
+fn reporting_without_tenants_is_without_workbins_and_ends_once() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let id = server.submit(media, "hello");
+    server.ack(media, place_in_drafts(&id, "alice"));
+    let reporting = server.connect("stat server", ClientType::ReportingEngine);
+    let start = RequestStartPlaceAgentStateReportingAll { with_interactions: true, ..Default::default() };
+    server.ack(reporting, Request::RequestStartPlaceAgentStateReportingAll(start));
+    let states: Vec<_> = server
+        .events(reporting)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::EventReportingState(state) => Some((state.workbins.len(), state.interactions.len())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(states, [(0, 1)]);
+    let stop =
+        || Request::RequestStopPlaceAgentStateReportingAll(RequestStopPlaceAgentStateReportingAll::default());
+    server.ack(reporting, stop());
+    assert_eq!(server.refused(reporting, stop()), ErrorCode::NotSubscribed);
+}
+
+#[test]
+fn names_and_ids_of_clients_are_bounded() {
+    let mut server = Server::start();
+    let client = server.open();
+    let register = |name: String| {
+        Request::RequestRegisterClient(RequestRegisterClient {
+            client_name: name,
+            client_type: ClientType::MediaServer as i32,
+            ..Default::default()
+        })
+    };
+    assert_eq!(server.refused(client, register("x".repeat(129))), ErrorCode::LimitExceeded);
+    assert_eq!(server.closed.len(), 1);
+    server.ack(client, register("x".repeat(128)));
+    for id in ["a\tb", "é"] {
+        let request = RequestSubmit { interaction_id: id.into(), ..email("hello") };
+        assert_eq!(server.refused(client, Request::RequestSubmit(request)), ErrorCode::InvalidValue);
+    }
+}
+
+#[test]
+fn a_submit_without_types_and_times_gets_the_documented_ones() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let request = RequestSubmit {
+        interaction_type: String::new(),
+        interaction_subtype: String::new(),
+        ..email("hello")
+    };
+    let id = server.ack(media, Request::RequestSubmit(request)).interaction_id;
+    let state = server.state_of(media, &id).unwrap();
+    assert_eq!(
+        (state.interaction_type.as_str(), state.interaction_subtype.as_str()),
+        ("Inbound", "InboundNew")
+    );
+    assert_eq!(state.received_at, (START / 1000) as i64);
+    assert_eq!(state.submitted_by, "mail server");
+}
