@@ -134,6 +134,11 @@ impl<W> Contents<W> {
         waiting.push(waiter);
     }
 
+    /// Who waits for this interaction's data, in order.
+    pub fn waiting_for(&self, key: InteractionKey) -> &[W] {
+        self.waiting.get(&key).map_or(&[], Vec::as_slice)
+    }
+
     /// What must be read now.
     pub fn take_loads(&mut self) -> Vec<InteractionKey> {
         std::mem::take(&mut self.to_load)

@@ -194,10 +194,33 @@ fn a_change_of_what_is_stopped_meanwhile_is_refused() {
     server.loads_are_held = true;
     let request = RequestChangeProperties { added_properties: list(&[("note", "x")]), ..change(&id) };
     let waiting = server.request(media, Request::RequestChangeProperties(request), "");
-    server.ack(media, stop(&id));
+    let other = server.connect("another server", ClientType::MediaServer);
+    server.ack(other, stop(&id));
     server.deliver_loads();
     let Some(Event::EventError(error)) = server.answer_to(media, waiting).event else { panic!() };
     assert_eq!(error.error_code(), ErrorCode::UnknownInteraction);
+}
+
+#[test]
+fn a_clients_requests_about_one_interaction_keep_their_order() {
+    let mut server = Server::start();
+    server.engine.keep_contents(0);
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let id = server.submit(media, "hello");
+    server.loads_are_held = true;
+    let before = server.reported.len();
+    let request = RequestChangeProperties { added_properties: list(&[("note", "x")]), ..change(&id) };
+    let first = server.request(media, Request::RequestChangeProperties(request), "");
+    let second = server.request(media, stop(&id), "");
+    assert_eq!(server.reported.len(), before, "the stop waits behind the change");
+    server.deliver_loads();
+    for reference in [first, second] {
+        assert!(matches!(server.answer_to(media, reference).event, Some(Event::EventAck(_))));
+    }
+    assert_eq!(
+        server.reported_since(before),
+        ["EventPropertiesChanged", "EventPartyRemoved", "EventProcessingStopped"]
+    );
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn strategies_that_would_never_do_what_they_say_are_told() {
         r#"queues: [{name: inbox}]
 agents: [{id: a}]
 views:
-  - {name: forgotten, queue: inbox}
+  - {name: pulled, queue: inbox}
   - {name: routed, queue: inbox, strategy: empty}
   - {name: off, queue: inbox, enabled: false}
 strategies:
@@ -136,8 +136,6 @@ strategies:
       - targets: [{agent: a}]
 "#,
         &[
-            "ixn.yaml:4:5: view 'forgotten': there is no strategy, though other views of queue 'inbox' have one, so what \
-             this view matches is never routed; name a strategy, or switch the view off with 'enabled: false'",
             "ixn.yaml:8:5: strategy 'empty': there are no steps, so nobody is ever asked",
             "ixn.yaml:12:9: strategy 'holes': step no. 1 has no timeout, so the next one is never reached",
             "ixn.yaml:13:9: strategy 'holes': step no. 2 has no targets",

@@ -170,6 +170,12 @@ impl Engine {
         if self.answered_before(&caller) {
             return;
         }
+        if let Some(key) = self.named_interaction(&request).filter(|key| self.has_waiting(&caller, *key)) {
+            // A client's requests about one interaction are carried out in the order in which it sent them.
+            let request = Box::new(request);
+            self.contents.wait(key, Waiter::Request { caller, request });
+            return;
+        }
         self.show_life(&caller, &request);
         match self.apply(&caller, &request) {
             Ok(Answer::Now(event)) => self.answer(&caller, *event),
@@ -248,7 +254,29 @@ impl Engine {
 
     /// An agent's application that asks about an interaction that he handles is alive: his time begins anew.
     fn show_life(&mut self, caller: &Caller, request: &Request) {
+        let Some(agent) = caller.agent else { return };
+        let Some(key) = self.named_interaction(request) else { return };
+        if self.interactions.get(key).is_some_and(|row| row.is_handled_by(agent)) {
+            self.restart_handling_timer(key, agent);
+        }
+    }
+
+    /// Whether a request of the same client about this interaction waits for user data.
+    fn has_waiting(&self, caller: &Caller, key: InteractionKey) -> bool {
+        self.contents.waiting_for(key).iter().any(
+            |waiter| matches!(waiter, Waiter::Request { caller: other, .. } if other.client == caller.client),
+        )
+    }
+
+    /// The interaction that a request names, if there is such a one.
+    fn named_interaction(&self, request: &Request) -> Option<InteractionKey> {
         let id = match request {
+            Request::RequestAccept(request) => &request.interaction_id,
+            Request::RequestReject(request) => &request.interaction_id,
+            Request::RequestStopProcessing(request) => &request.interaction_id,
+            Request::RequestPlaceInQueue(request) => &request.interaction_id,
+            Request::RequestPlaceInWorkbin(request) => &request.interaction_id,
+            Request::RequestLeaveInteraction(request) => &request.interaction_id,
             Request::RequestGetInteractionProperties(request) => &request.interaction_id,
             Request::RequestChangeProperties(request) => &request.interaction_id,
             Request::RequestHold(request) => &request.interaction_id,
@@ -257,13 +285,9 @@ impl Engine {
             Request::RequestTransfer(request) => &request.interaction_id,
             Request::RequestConference(request) => &request.interaction_id,
             Request::RequestIntrude(request) => &request.interaction_id,
-            _ => return,
+            _ => return None,
         };
-        let Some(agent) = caller.agent else { return };
-        let Some(key) = self.interactions.find(&self.vocabulary, id) else { return };
-        if self.interactions.get(key).is_some_and(|row| row.is_handled_by(agent)) {
-            self.restart_handling_timer(key, agent);
-        }
+        self.interactions.find(&self.vocabulary, id)
     }
 
     /// User data has been read for whoever waits for it.

@@ -9,7 +9,7 @@ use crate::agents::{MAX_CAPACITY, MAX_SKILL_LEVEL};
 use crate::kind::Kind;
 use crate::options::{HANDLING_RANGE, LONGEST, MAX_SUBMITTED, duration_out_of_range, number_out_of_range};
 use crate::origin::Place::{self, Element, Field, Key};
-use crate::{Configuration, CustomPropertyType, Executor, Strategy, Target, TextProblem, View};
+use crate::{Configuration, CustomPropertyType, Executor, Strategy, Target, TextProblem};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -64,24 +64,11 @@ impl Checker<'_> {
             self.reference(object, &[Field("queue")], Kind::Queue, &view.queue);
             if let Some(strategy) = &view.strategy {
                 self.reference(object, &[Field("strategy")], Kind::Strategy, strategy);
-            } else if !self.is_damaged(object) && self.is_forgotten(view) {
-                let message = format!(
-                    "there is no strategy, though other views of queue '{}' have one, so what this view matches is \
-                     never routed; name a strategy, or switch the view off with 'enabled: false'",
-                    view.queue
-                );
-                self.report(object, &[], message);
             }
             self.condition(object, "condition", Condition::parse(&view.condition, schema).err());
             self.condition(object, "order", Order::parse(&view.order, schema).err());
             self.duration(object, &[], "check-interval", view.check_interval, SECOND, DAY);
         }
-    }
-
-    /// Whether the view looks as if its strategy was forgotten: others of its queue have one.
-    fn is_forgotten(&self, view: &View) -> bool {
-        let views = &self.configuration.views;
-        view.enabled && views.iter().any(|other| other.queue == view.queue && other.strategy.is_some())
     }
 
     fn condition(&mut self, object: Object, field: &'static str, error: Option<ConditionError>) {
@@ -159,6 +146,12 @@ impl Checker<'_> {
                     let message = "the last step has no timeout, so overflow-queue is never used".to_owned();
                     self.report(object, &way, message);
                 }
+            }
+            if is_last && step.timeout.is_some() && strategy.overflow_queue.is_none() {
+                let message = "the last step has a timeout but the strategy no overflow-queue, so nothing would happen \
+                               then; name one, or remove the timeout"
+                    .to_owned();
+                self.report(object, &way, message);
             }
         }
     }
