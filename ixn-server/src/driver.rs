@@ -357,6 +357,7 @@ impl Driver {
                 Output::ConfigurationRefused(reason) => {
                     tracing::error!(reason, "the new configuration cannot be used; the old one stays");
                 }
+                Output::ChangeSubscription(client, filter) => self.around.feed.change(client, filter),
                 Output::Unsubscribe(client) => self.around.feed.unsubscribe(client),
                 Output::Inspected { token, mut response } => {
                     self.complete(&mut response);

@@ -10,10 +10,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use ixn_engine::commit::{CommitBatch, CommitNumber, EventNumber};
 use ixn_engine::sessions::ClientRef;
 use ixn_engine::{Input, Subscription};
+use ixn_proto::ServerEnvelope;
 use ixn_proto::encoded::append_proxy_client_id;
 use ixn_sessions::{Outbound, PushError};
 use ixn_store::{Database, LogRecord};
 use parking_lot::Mutex;
+use prost::Message as _;
 use prost::encoding::{WireType, decode_key, decode_varint};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -56,14 +58,18 @@ struct Subscriber {
     ended: CancellationToken,
     /// The event up to which it has been served.
     served: Arc<AtomicU64>,
+    filter: SharedFilter,
 }
+
+/// What a subscriber wants to hear now; it may change while its cursor goes on.
+type SharedFilter = Arc<Mutex<Arc<Subscription>>>;
 
 struct Cursor {
     client: ClientRef,
     served: Arc<AtomicU64>,
     outbound: Outbound<Status>,
     after_event: u64,
-    filter: Subscription,
+    filter: SharedFilter,
 }
 
 impl Feed {
@@ -113,7 +119,9 @@ impl Feed {
     ) {
         let ended = CancellationToken::new();
         let served = Arc::new(AtomicU64::new(after_event));
-        let subscriber = Subscriber { ended: ended.clone(), served: Arc::clone(&served) };
+        let filter: SharedFilter = Arc::new(Mutex::new(Arc::new(filter)));
+        let subscriber =
+            Subscriber { ended: ended.clone(), served: Arc::clone(&served), filter: Arc::clone(&filter) };
         if let Some(before) = self.subscribers.lock().insert(client, subscriber) {
             before.ended.cancel();
         }
@@ -125,6 +133,13 @@ impl Feed {
                 () = feed.follow(cursor) => {}
             }
         });
+    }
+
+    /// Lets a subscriber go on where it is, and hear something else from now on.
+    pub(crate) fn change(&self, client: ClientRef, filter: Subscription) {
+        if let Some(subscriber) = self.subscribers.lock().get(&client) {
+            *subscriber.filter.lock() = Arc::new(filter);
+        }
     }
 
     /// Ends a client's subscription.
@@ -203,7 +218,7 @@ impl Feed {
             client: cursor.client,
             asked: cursor.after_event,
             oldest_held: oldest.0,
-            with_interactions: cursor.filter.with_interactions,
+            with_interactions: cursor.filter.lock().with_interactions,
         }));
     }
 
@@ -237,6 +252,7 @@ impl Feed {
     async fn send(&self, cursor: &mut Cursor, record: &LogRecord) -> bool {
         let mut number = record.first_event.0;
         let mut events = record.events.clone();
+        let filter = Arc::clone(&cursor.filter.lock());
         while let Some(envelope) = next_envelope(&mut events) {
             let this = number;
             number += 1;
@@ -245,9 +261,7 @@ impl Feed {
             }
             cursor.after_event = this;
             cursor.served.store(this, Ordering::Relaxed);
-            if !cursor.filter.workbins
-                && event_tag(&envelope).is_some_and(|tag| WORKBIN_EVENTS.contains(&tag))
-            {
+            if !is_wanted(&envelope, &filter) {
                 continue;
             }
             let client = cursor.client.proxy_client_id;
@@ -265,6 +279,16 @@ impl Feed {
         }
         true
     }
+}
+
+/// Whether a subscriber wants to hear an encoded event.
+fn is_wanted(envelope: &Bytes, filter: &Subscription) -> bool {
+    if !filter.workbins && event_tag(envelope).is_some_and(|tag| WORKBIN_EVENTS.contains(&tag)) {
+        return false;
+    }
+    let Some(chosen) = &filter.chosen else { return true };
+    let event = ServerEnvelope::decode(envelope.clone()).ok().and_then(|envelope| envelope.event);
+    event.is_some_and(|event| chosen.concerns(&event))
 }
 
 /// Takes the next length-delimited envelope off.
@@ -314,10 +338,10 @@ fn event_tag(envelope: &Bytes) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ixn_engine::Chosen;
     use ixn_proto::encoded::encode_envelope;
     use ixn_proto::server_envelope::Event;
-    use ixn_proto::{EventPlacedInWorkbin, ServerEnvelope};
-    use prost::Message as _;
+    use ixn_proto::{AgentInfo, EventAgentLogin, EventPlacedInWorkbin};
 
     #[test]
     fn the_events_tag_and_the_address_are_found_and_set_without_decoding() {
@@ -331,5 +355,28 @@ mod tests {
         assert_eq!(event_tag(&encoded), Some(110));
         let decoded = ServerEnvelope::decode(addressed(encoded, 12)).unwrap();
         assert_eq!((decoded.proxy_client_id, decoded.event_number), (12, 7));
+    }
+
+    #[test]
+    fn a_subscriber_hears_what_it_asked_for() {
+        let placed = encode_envelope(&ServerEnvelope {
+            event: Some(Event::EventPlacedInWorkbin(EventPlacedInWorkbin::default())),
+            ..ServerEnvelope::default()
+        });
+        let login = encode_envelope(&ServerEnvelope {
+            event: Some(Event::EventAgentLogin(EventAgentLogin {
+                agent: Some(AgentInfo { agent_id: "alice".into(), ..AgentInfo::default() }),
+                ..EventAgentLogin::default()
+            })),
+            ..ServerEnvelope::default()
+        });
+        let everything = Subscription { workbins: true, ..Subscription::default() };
+        let only = |agent: &str| {
+            let chosen = Chosen { agents: [agent.to_owned()].into(), ..Chosen::default() };
+            Subscription { chosen: Some(chosen), ..Subscription::default() }
+        };
+        assert!(is_wanted(&placed, &everything) && is_wanted(&login, &everything));
+        assert!(!is_wanted(&placed, &Subscription::default()));
+        assert!(is_wanted(&login, &only("alice")) && !is_wanted(&login, &only("bob")));
     }
 }

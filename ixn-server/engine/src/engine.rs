@@ -8,6 +8,7 @@ use ixn_configuration::Configuration;
 use ixn_proto::{ClientEnvelope, KeyValueList};
 
 use crate::agents::Agents;
+use crate::chosen::Chosen;
 use crate::commit::{CommitNumber, Counters, Epoch, InteractionKey, TakenOver};
 use crate::contents::{Contents, DEFAULT_CACHE_BYTES};
 use crate::idempotency::Idempotency;
@@ -96,6 +97,8 @@ pub enum Output {
         /// What it wants to hear.
         filter: Subscription,
     },
+    /// Let a subscriber go on where it is, and hear something else.
+    ChangeSubscription(ClientRef, Subscription),
     /// End a subscription.
     Unsubscribe(ClientRef),
     /// A configuration could not be put into force; the old one stays.
@@ -116,6 +119,8 @@ pub struct Subscription {
     pub workbins: bool,
     /// Whether full state, when it must be sent, holds interactions.
     pub with_interactions: bool,
+    /// Only these agents and places; none: everything.
+    pub chosen: Option<Chosen>,
 }
 
 /// What a timer ends.

@@ -9,6 +9,7 @@
 
 pub mod agents;
 mod changes;
+mod chosen;
 pub mod commit;
 pub mod compile;
 pub mod contents;
@@ -41,4 +42,5 @@ pub mod vocabulary;
 mod wire;
 mod workbins;
 
+pub use chosen::Chosen;
 pub use engine::{Engine, Input, Output, Subscription};

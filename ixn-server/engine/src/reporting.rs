@@ -54,14 +54,16 @@ impl StatePages {
 impl Engine {
     /// Sends the full state, and lets the live events follow from its beginning.
     pub(crate) fn send_state(&mut self, client: ClientRef, filter: Subscription) {
+        let after_event = self.journal.last_event().0;
+        self.send_state_alone(client, filter.clone());
+        self.output(Output::Subscribe { client, after_event, filter });
+    }
+
+    /// Sends the full state to a subscriber whose live events go on as they are.
+    pub(crate) fn send_state_alone(&mut self, client: ClientRef, filter: Subscription) {
         let began_at_event = self.journal.last_event().0;
-        self.state_pages.0.push_back(StatePage {
-            client,
-            filter: filter.clone(),
-            began_at_event,
-            next: Next::Agents { after: None },
-        });
-        self.output(Output::Subscribe { client, after_event: began_at_event, filter });
+        let next = Next::Agents { after: None };
+        self.state_pages.0.push_back(StatePage { client, filter, began_at_event, next });
     }
 
     /// The log no longer holds what a subscriber asked for: it is told, and gets the state.
@@ -91,7 +93,8 @@ impl Engine {
                 let start = after.map_or(Bound::Unbounded, Bound::Excluded);
                 let agents = self.agents.range((start, Bound::Unbounded)).map(|(agent, _)| *agent);
                 let agents: Vec<AgentId> = agents.take(PAGE_ROWS).collect();
-                state.agents = agents.iter().filter_map(|agent| self.reporting_agent(*agent)).collect();
+                let wanted = agents.iter().filter(|agent| self.is_chosen(&page.filter, **agent));
+                state.agents = wanted.filter_map(|agent| self.reporting_agent(*agent)).collect();
                 match agents.last() {
                     Some(last) => Some(Next::Agents { after: Some(*last) }),
                     None => Some(Next::Workbins { after: None }),
@@ -120,8 +123,11 @@ impl Engine {
             }
             Next::Interactions { after } => {
                 let rows: Vec<&Interaction> = self.interactions.after(after).take(PAGE_ROWS).collect();
-                state.interactions = rows
-                    .iter()
+                let wanted = rows.iter().filter(|row| {
+                    page.filter.chosen.is_none()
+                        || row.agents().iter().any(|party| self.is_chosen(&page.filter, party.agent))
+                });
+                state.interactions = wanted
                     .map(|row| ReportingInteraction {
                         interaction: Some(self.properties(row)),
                         parties: self.parties(row),
@@ -144,6 +150,12 @@ impl Engine {
                 self.send(page.client, Event::EventReportingStateEnd(end));
             }
         }
+    }
+
+    /// Whether a subscriber wants to hear of an agent.
+    fn is_chosen(&self, filter: &Subscription, agent: AgentId) -> bool {
+        let Some(chosen) = &filter.chosen else { return true };
+        chosen.includes(self.vocabulary.agents.name(agent), &self.place_of(agent))
     }
 
     fn reporting_agent(&self, agent: AgentId) -> Option<ReportingAgent> {

@@ -229,3 +229,45 @@ fn a_submit_without_types_and_times_gets_the_documented_ones() {
     assert_eq!(state.received_at, (START / 1000) as i64);
     assert_eq!(state.submitted_by, "mail server");
 }
+
+#[test]
+fn reporting_for_chosen_agents_adds_up_and_ends_one_by_one() {
+    let mut server = Server::start();
+    server.log_in("alice");
+    server.log_in("bob");
+    let statistics = server.connect("statistics", ClientType::ReportingEngine);
+    let start = |agent: &str, place: &str| {
+        let list = |name: &str| if name.is_empty() { vec![] } else { vec![name.to_owned()] };
+        Request::RequestStartPlaceAgentStateReporting(RequestStartPlaceAgentStateReporting {
+            agent_list: list(agent),
+            place_list: list(place),
+            ..Default::default()
+        })
+    };
+    let stop = |agent: &str| {
+        Request::RequestStopPlaceAgentStateReporting(RequestStopPlaceAgentStateReporting {
+            agent_list: vec![agent.to_owned()],
+            ..Default::default()
+        })
+    };
+    let shown = |events: Vec<Event>| -> Vec<String> {
+        let pages = events.into_iter().filter_map(|event| match event {
+            Event::EventReportingState(state) => Some(state.agents),
+            _ => None,
+        });
+        pages.flatten().filter_map(|row| Some(row.agent?.agent_id)).collect()
+    };
+    assert_eq!(server.refused(statistics, start("", "")), ErrorCode::MissingValue);
+    assert_eq!(server.refused(statistics, stop("alice")), ErrorCode::NotSubscribed);
+    server.ack(statistics, start("alice", ""));
+    let events = server.events(statistics);
+    assert_eq!(shown(events), ["alice"]);
+    server.ack(statistics, start("", "bob's desk"));
+    let events = server.events(statistics);
+    assert_eq!(shown(events), ["alice", "bob"], "what was chosen before stays");
+    server.ack(statistics, stop("alice"));
+    let all = RequestStopPlaceAgentStateReporting::default();
+    server.ack(statistics, Request::RequestStopPlaceAgentStateReporting(all.clone()));
+    let refused = server.refused(statistics, Request::RequestStopPlaceAgentStateReporting(all));
+    assert_eq!(refused, ErrorCode::NotSubscribed);
+}

@@ -245,6 +245,12 @@ impl Engine {
                 reporting::start_all(self, caller, request)
             }
             Request::RequestStopPlaceAgentStateReportingAll(_) => reporting::stop_all(self, caller),
+            Request::RequestStartPlaceAgentStateReporting(request) => {
+                reporting::start_chosen(self, caller, request)
+            }
+            Request::RequestStopPlaceAgentStateReporting(request) => {
+                reporting::stop_chosen(self, caller, request)
+            }
             _ => Err(Refusal::new(
                 ErrorCode::NotImplemented,
                 "this server does not implement the request yet; docs/protocol.md lists what it implements",

@@ -2,47 +2,111 @@
 
 use ixn_proto::key_value_list::Value;
 use ixn_proto::server_envelope::Event;
-use ixn_proto::{ErrorCode, EventAck, RequestStartPlaceAgentStateReportingAll};
+use ixn_proto::{
+    ErrorCode, EventAck, KeyValueList, RequestStartPlaceAgentStateReporting,
+    RequestStartPlaceAgentStateReportingAll, RequestStopPlaceAgentStateReporting,
+};
 
 use super::{Answer, Caller, Refusal, Result, validation};
+use crate::chosen::Chosen;
 use crate::engine::{Engine, Output, Subscription};
+
+/// How many agents and places one subscriber may choose.
+const MAX_CHOSEN: usize = 10_000;
 
 pub(super) fn start_all(
     engine: &mut Engine,
     caller: &Caller,
     request: &RequestStartPlaceAgentStateReportingAll,
 ) -> Result {
-    let tenants = validation::keys("tenant_list", request.tenant_list.as_ref())?;
-    let mut workbins = false;
-    for entry in tenants.entries() {
-        let entry = entry.map_err(|error| validation::bad_list("tenant_list", &error))?;
-        let tenant_id: i32 = entry.key.parse().map_err(|_| {
-            let text = format!("tenant_list has the key '{}'; its keys are tenant ids", entry.key);
-            Refusal::new(ErrorCode::InvalidValue, text)
-        })?;
-        engine.own_tenant(tenant_id)?;
-        if let Value::List(list) = entry.value {
-            workbins |= list.get("Workbins").is_some();
-        }
-    }
+    let workbins = engine.wants_workbins(request.tenant_list.as_ref())?;
     if !request.external_service_list.is_empty() {
         let text = "external services are not implemented yet; leave external_service_list empty";
         return Err(Refusal::new(ErrorCode::NotImplemented, text));
     }
-    let filter = Subscription { workbins, with_interactions: request.with_interactions };
+    let filter = Subscription { workbins, with_interactions: request.with_interactions, chosen: None };
+    engine.begin_reporting(caller, filter, request.resume_after_event);
+    Ok(Answer::Given)
+}
+
+/// Reporting for chosen agents and places: starting again adds to what was chosen.
+pub(super) fn start_chosen(
+    engine: &mut Engine,
+    caller: &Caller,
+    request: &RequestStartPlaceAgentStateReporting,
+) -> Result {
+    let workbins = engine.wants_workbins(request.tenant_list.as_ref())?;
+    let mut chosen = chosen(&request.agent_list, &request.place_list)?;
+    if chosen.is_empty() {
+        let text = "agent_list and place_list are empty; choose agents or places, or start reporting for all";
+        return Err(Refusal::new(ErrorCode::MissingValue, text));
+    }
+    let before = engine.sessions.clients.get(&caller.client).and_then(|client| client.subscription.clone());
+    let mut filter = Subscription { workbins, with_interactions: request.with_interactions, chosen: None };
+    let Some(Subscription { chosen: Some(more), workbins, .. }) = before else {
+        filter.chosen = Some(chosen);
+        engine.begin_reporting(caller, filter, request.resume_after_event);
+        return Ok(Answer::Given);
+    };
+    chosen.agents.extend(more.agents);
+    chosen.places.extend(more.places);
+    if chosen.agents.len() + chosen.places.len() > MAX_CHOSEN {
+        return Err(too_many());
+    }
+    filter.workbins |= workbins;
+    filter.chosen = Some(chosen);
     engine.state_pages.forget(caller.client);
     engine.subscribed(caller, Some(filter.clone()));
     engine.answer(caller, Event::EventAck(EventAck::default()));
-    if request.resume_after_event == 0 {
-        engine.send_state(caller.client, filter);
-    } else {
-        engine.output(Output::Subscribe {
-            client: caller.client,
-            after_event: request.resume_after_event,
-            filter,
-        });
-    }
+    engine.output(Output::ChangeSubscription(caller.client, filter.clone()));
+    engine.send_state_alone(caller.client, filter);
     Ok(Answer::Given)
+}
+
+/// Ends reporting for some of the chosen agents and places, or for all of them.
+pub(super) fn stop_chosen(
+    engine: &mut Engine,
+    caller: &Caller,
+    request: &RequestStopPlaceAgentStateReporting,
+) -> Result {
+    let before = engine.sessions.clients.get(&caller.client).and_then(|client| client.subscription.clone());
+    let Some((mut filter, mut chosen)) =
+        before.and_then(|filter| filter.chosen.clone().map(|chosen| (filter, chosen)))
+    else {
+        let text = "this client has no subscription to chosen agents or places; nothing has to be ended";
+        return Err(Refusal::new(ErrorCode::NotSubscribed, text));
+    };
+    if request.agent_list.is_empty() && request.place_list.is_empty() {
+        chosen = Chosen::default();
+    }
+    chosen.agents.retain(|agent| !request.agent_list.contains(agent));
+    chosen.places.retain(|place| !request.place_list.contains(place));
+    if chosen.is_empty() {
+        return stop_all(engine, caller);
+    }
+    filter.chosen = Some(chosen);
+    engine.subscribed(caller, Some(filter.clone()));
+    engine.output(Output::ChangeSubscription(caller.client, filter));
+    Ok(Answer::ack())
+}
+
+fn chosen(agents: &[String], places: &[String]) -> Result<Chosen> {
+    if agents.len() + places.len() > MAX_CHOSEN {
+        return Err(too_many());
+    }
+    for agent in agents {
+        validation::required("agent_list", agent)?;
+    }
+    for place in places {
+        validation::required("place_list", place)?;
+    }
+    Ok(Chosen { agents: agents.iter().cloned().collect(), places: places.iter().cloned().collect() })
+}
+
+fn too_many() -> Refusal {
+    let text =
+        format!("at most {MAX_CHOSEN} agents and places can be chosen; start reporting for all instead");
+    Refusal::new(ErrorCode::LimitExceeded, text)
 }
 
 pub(super) fn stop_all(engine: &mut Engine, caller: &Caller) -> Result {
@@ -56,6 +120,37 @@ pub(super) fn stop_all(engine: &mut Engine, caller: &Caller) -> Result {
 }
 
 impl Engine {
+    /// Whether the tenants, checked, ask for workbin events.
+    fn wants_workbins(&self, tenants: Option<&KeyValueList>) -> Result<bool> {
+        let tenants = validation::keys("tenant_list", tenants)?;
+        let mut workbins = false;
+        for entry in tenants.entries() {
+            let entry = entry.map_err(|error| validation::bad_list("tenant_list", &error))?;
+            let tenant_id: i32 = entry.key.parse().map_err(|_| {
+                let text = format!("tenant_list has the key '{}'; its keys are tenant ids", entry.key);
+                Refusal::new(ErrorCode::InvalidValue, text)
+            })?;
+            self.own_tenant(tenant_id)?;
+            if let Value::List(list) = entry.value {
+                workbins |= list.get("Workbins").is_some();
+            }
+        }
+        Ok(workbins)
+    }
+
+    /// Acknowledges, then sends the state and lets live events follow, or goes on after a number.
+    fn begin_reporting(&mut self, caller: &Caller, filter: Subscription, resume_after_event: u64) {
+        self.state_pages.forget(caller.client);
+        self.subscribed(caller, Some(filter.clone()));
+        self.answer(caller, Event::EventAck(EventAck::default()));
+        if resume_after_event == 0 {
+            self.send_state(caller.client, filter);
+        } else {
+            let client = caller.client;
+            self.output(Output::Subscribe { client, after_event: resume_after_event, filter });
+        }
+    }
+
     /// Keeps what a client subscribed to; answers the subscription of before.
     fn subscribed(&mut self, caller: &Caller, subscription: Option<Subscription>) -> Option<Subscription> {
         let client = self.sessions.clients.get_mut(&caller.client)?;
