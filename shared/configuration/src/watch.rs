@@ -1,5 +1,6 @@
 //! The configuration file of a running server: read again when it changes.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,9 +86,9 @@ impl Drop for ConfigurationFile {
 /// Watches the folder, not the file: editors and mounted config maps replace the file by another one.
 fn watch_folder(path: &Path, changed: Arc<Notify>) -> Option<RecommendedWatcher> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().map(OsStr::to_owned);
     let on_event = move |event: notify::Result<notify::Event>| {
-        // Reading the file is an event of the folder too.
-        if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+        if event.map_or(true, |event| may_concern(&event, name.as_deref())) {
             changed.notify_one();
         }
     };
@@ -105,6 +106,20 @@ fn watch_folder(path: &Path, changed: Arc<Notify>) -> Option<RecommendedWatcher>
             );
         })
         .ok()
+}
+
+/// Whether something may have happened to the file: to itself, or to the hidden link (`..data`) that a mounted config map
+/// switches over. Whatever else lies in the folder, a busy database for instance, is not looked at.
+fn may_concern(event: &notify::Event, name: Option<&OsStr>) -> bool {
+    // Reading the file is an event too.
+    if matches!(event.kind, EventKind::Access(_)) {
+        return false;
+    }
+    let concerns = |path: &PathBuf| {
+        let of = path.file_name();
+        of == name || of.is_some_and(|of| of.as_encoded_bytes().starts_with(b".."))
+    };
+    event.paths.is_empty() || event.paths.iter().any(concerns)
 }
 
 /// The file as it is now: its bytes, or why they cannot be read.
