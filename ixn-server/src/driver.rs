@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::clock;
+use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::intake::{Intake, Waiting};
 use crate::metrics::OwnMetrics;
@@ -152,12 +152,14 @@ pub(crate) struct Driver {
     own_inputs: Vec<Input>,
     leaving: bool,
     ended: Option<Ended>,
+    clock: Clock,
 }
 
 impl Driver {
     pub(crate) fn new(engine: Engine, messages: mpsc::Receiver<Message>, around: Surroundings) -> Self {
         let durable = ixn_engine::commit::CommitNumber(engine.next_commit().0 - 1);
         around.counters.durable_commit.store(durable.0, Ordering::Relaxed);
+        let clock = Clock::new(engine.now());
         Self {
             gate: Gate::new(durable),
             engine,
@@ -173,6 +175,7 @@ impl Driver {
             own_inputs: Vec::new(),
             leaving: false,
             ended: None,
+            clock,
         }
     }
 
@@ -191,29 +194,29 @@ impl Driver {
         self.around.alive.touch();
         let mut next = self.wait();
         let mut taken = 0;
-        let mut stepped = false;
         while let Some(message) = next.take() {
             taken += 1;
-            stepped |= self.take(message);
+            self.take(message);
             if taken < TURN_MESSAGES && self.ended.is_none() {
                 next = self.messages.try_recv().ok();
             }
         }
-        for input in std::mem::take(&mut self.own_inputs) {
-            self.engine.step(clock::now(), input);
-            stepped = true;
+        if self.ended.is_some() {
+            return;
         }
-        if !stepped && (self.engine.has_more_work() || self.is_due()) {
-            self.engine.step(clock::now(), Input::Tick);
+        for input in std::mem::take(&mut self.own_inputs) {
+            self.engine.step(self.clock.now(), input);
+        }
+        // Work in slices goes on once a turn, however many requests came.
+        if self.engine.has_more_work() || self.is_due() {
+            self.engine.step(self.clock.now(), Input::Tick);
         }
         let loads = self.engine.take_loads();
         if !loads.is_empty() {
             // Without the loader there is no database and nothing left to do here.
             let _ = self.around.loads.send(loads);
         }
-        let outputs = self.engine.take_outputs();
-        let actions = self.gate.gathered(outputs, &mut self.engine);
-        self.perform(actions);
+        self.gather();
         self.watch_the_database();
         self.gather_figures();
         if self.leaving && !self.gate.is_committing() && self.gate.waiting() == 0 {
@@ -221,8 +224,9 @@ impl Driver {
         }
     }
 
-    fn is_due(&self) -> bool {
-        self.engine.next_deadline().is_some_and(|at| at <= clock::now())
+    fn is_due(&mut self) -> bool {
+        let now = self.clock.now();
+        self.engine.next_deadline().is_some_and(|at| at <= now)
     }
 
     /// The next message, or none when there is something to do without one.
@@ -230,29 +234,30 @@ impl Driver {
         if self.engine.has_more_work() || !self.own_inputs.is_empty() || self.gathering.is_some() {
             return self.messages.try_recv().ok();
         }
-        let until_deadline =
-            self.engine.next_deadline().map(|at| Duration::from_millis(at.0.saturating_sub(clock::now().0)));
+        let until_deadline = self
+            .engine
+            .next_deadline()
+            .map(|at| Duration::from_millis(at.0.saturating_sub(self.clock.now().0)));
         let sleep = until_deadline.map_or(LONGEST_SLEEP, |until| until.min(LONGEST_SLEEP));
         self.messages.recv_timeout(sleep).ok()
     }
 
-    /// Takes one message; answers whether the engine has stepped.
-    fn take(&mut self, message: Message) -> bool {
+    fn take(&mut self, message: Message) {
         if self.leaving && matches!(message, Message::Requests { .. } | Message::Heartbeat) {
             // Not applied: the connection closes, and the client sends it again elsewhere.
-            return false;
+            return;
         }
         match message {
             Message::Connected(connection, link, _waiting) => {
                 self.links.insert(connection, link);
-                self.engine.step(clock::now(), Input::Connected(connection));
+                self.engine.step(self.clock.now(), Input::Connected(connection));
             }
             Message::Requests { connection, envelopes, permit, arrived, waiting } => {
                 drop(waiting);
                 let waited = u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.around.counters.queue_wait_microseconds.store(waited, Ordering::Relaxed);
                 self.around.counters.requests_handled.fetch_add(envelopes.len() as u64, Ordering::Relaxed);
-                let now = clock::now();
+                let now = self.clock.now();
                 self.around.counters.last_request_at_milliseconds.store(now.0, Ordering::Relaxed);
                 if let Some(link) = self.links.get_mut(&connection) {
                     link.requests += envelopes.len() as u64;
@@ -266,57 +271,60 @@ impl Driver {
                 if let Some(link) = self.links.get_mut(&connection) {
                     link.end = end;
                 }
-                self.engine.step(clock::now(), Input::Disconnected(connection));
+                self.engine.step(self.clock.now(), Input::Disconnected(connection));
             }
-            Message::Input(input) => self.engine.step(clock::now(), input),
+            Message::Input(input) => self.engine.step(self.clock.now(), input),
             Message::Inspect(request, answer) => {
                 let token = self.next_inspection;
                 self.next_inspection += 1;
                 self.inspections.insert(token, answer);
-                self.engine.step(clock::now(), Input::Inspect { token, request: Box::new(request) });
+                self.engine.step(self.clock.now(), Input::Inspect { token, request: Box::new(request) });
             }
             Message::Figures(answer) => {
                 self.gathering = Some((Gathering::default(), answer));
-                return false;
             }
-            Message::Written(Done::Commit(outcome)) => {
-                let actions = self.gate.completed(outcome, &mut self.engine);
+            Message::Written(done) => {
+                self.gather();
+                let actions = match done {
+                    Done::Commit(outcome) => self.gate.completed(outcome, &mut self.engine),
+                    Done::LookedUp(found) => self.gate.looked_up(found, &mut self.engine),
+                };
                 self.perform(actions);
-                return false;
-            }
-            Message::Written(Done::LookedUp(found)) => {
-                let actions = self.gate.looked_up(found, &mut self.engine);
-                self.perform(actions);
-                return false;
             }
             Message::Heartbeat => {
+                self.gather();
                 let actions = self.gate.heartbeat(&mut self.engine);
                 self.perform(actions);
-                return false;
             }
-            Message::Shutdown => {
-                self.leaving = true;
-                return false;
-            }
+            Message::Shutdown => self.leaving = true,
         }
-        true
+    }
+
+    /// Hands what the engine has put out to the gate, so that it leaves with the commit that carries its changes.
+    fn gather(&mut self) {
+        let outputs = self.engine.take_outputs();
+        let actions = self.gate.gathered(outputs, &mut self.engine);
+        self.perform(actions);
     }
 
     fn perform(&mut self, actions: Vec<Action<Output>>) {
         for action in actions {
             match action {
                 Action::Release { durable, batch, outputs } => {
-                    if let Some(batch) = batch {
+                    if let Some(batch) = &batch {
                         self.commit_began = None;
                         self.permits_in_flight.clear();
                         self.around.committed.touch();
                         self.around.counters.durable_commit.store(durable.0, Ordering::Relaxed);
                         self.around.counters.commits_waiting.store(0, Ordering::Relaxed);
-                        self.around.metrics.committed(&batch);
+                        self.around.metrics.committed(batch);
                         self.engine.durable(durable);
-                        self.around.feed.publish(&batch);
                     }
                     self.release(outputs);
+                    if let Some(batch) = &batch {
+                        // Behind the outputs: a page of state must not come after an event that it does not show.
+                        self.around.feed.publish(batch);
+                    }
                     if !self.gate.is_committing() && !self.engine_has_gathered() {
                         self.permits_gathering.clear();
                     }
@@ -358,6 +366,11 @@ impl Driver {
                     tracing::error!(reason, "the new configuration cannot be used; the old one stays");
                 }
                 Output::ChangeSubscription(client, filter) => self.around.feed.change(client, filter),
+                Output::AwaitDrain(client) => {
+                    if let Some(link) = self.links.get(&client.connection) {
+                        self.around.feed.when_drained(client, link.outbound.clone());
+                    }
+                }
                 Output::Unsubscribe(client) => self.around.feed.unsubscribe(client),
                 Output::Inspected { token, mut response } => {
                     self.complete(&mut response);
@@ -417,7 +430,7 @@ impl Driver {
                     "a connection reads too slowly and is closed"
                 );
                 let reason = "too much waited for this connection; read faster or ask for less";
-                link.outbound.close(Closed::With(Status::resource_exhausted(reason)));
+                link.outbound.abort(Status::resource_exhausted(reason));
                 link.closed.cancel();
             }
         }

@@ -98,11 +98,11 @@ impl Feed {
             events: batch.events.clone(),
         };
         let mut ring = self.ring.lock();
-        ring.bytes += record.events.len();
+        ring.bytes += cost_bytes(&record);
         ring.records.push_back(record);
         while ring.bytes > RING_BYTES {
             let Some(oldest) = ring.records.pop_front() else { break };
-            ring.bytes -= oldest.events.len();
+            ring.bytes -= cost_bytes(&oldest);
         }
         drop(ring);
         self.newest_event.store(batch.last_event.0, Ordering::Relaxed);
@@ -140,6 +140,20 @@ impl Feed {
         if let Some(subscriber) = self.subscribers.lock().get(&client) {
             *subscriber.filter.lock() = Arc::new(filter);
         }
+    }
+
+    /// Tells the engine when little waits for a client any more.
+    pub(crate) fn when_drained(&self, client: ClientRef, outbound: Outbound<Status>) {
+        let driver = self.driver.clone();
+        self.runtime.spawn(async move {
+            while outbound.waiting_for_client_bytes(client.proxy_client_id) > AHEAD_BYTES {
+                if outbound.is_closed() {
+                    return;
+                }
+                tokio::time::sleep(REST).await;
+            }
+            let _ = driver.send(Message::Input(Input::Drained(client)));
+        });
     }
 
     /// Ends a client's subscription.
@@ -274,11 +288,22 @@ impl Feed {
             let envelope = addressed(envelope, client);
             match cursor.outbound.push(client, envelope) {
                 Ok(()) => {}
-                Err(PushError::Closed | PushError::Overflow(_)) => return false,
+                Err(PushError::Closed) => return false,
+                Err(PushError::Overflow(_)) => {
+                    // What waited for the client is lost; only the engine can tell it so.
+                    let overflowed = Input::ClientOverflowed(cursor.client);
+                    let _ = self.driver.send(Message::Input(overflowed));
+                    return false;
+                }
             }
         }
         true
     }
+}
+
+/// What a record takes in the ring; an idle server's heartbeats have no events.
+fn cost_bytes(record: &LogRecord) -> usize {
+    record.events.len() + size_of::<LogRecord>()
 }
 
 /// Whether a subscriber wants to hear an encoded event.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ixn_configuration::Configuration;
 use ixn_engine::Engine;
 use ixn_engine::compile::compile;
+use ixn_engine::idempotency::MAX_KEYS;
 use ixn_engine::restore::RestoreError;
 use ixn_engine::vocabulary::Vocabulary;
 use ixn_store::{Database, OpenOptions, StoreError, Writer};
@@ -81,7 +82,7 @@ pub(crate) async fn load(
     for (agent, row) in &agents {
         engine.restore_agent(agent, row)?;
     }
-    for row in database.load_idempotency(now.0 / 1000).await? {
+    for row in database.load_idempotency(now.0 / 1000, MAX_KEYS).await? {
         engine.restore_idempotency(row);
     }
     engine.recover();

@@ -58,6 +58,8 @@ pub enum Input {
         /// Whether it wants interactions in the state.
         with_interactions: bool,
     },
+    /// What waited for a client, after an [`Output::AwaitDrain`], has been sent.
+    Drained(ClientRef),
     /// Somebody looks, without changing anything.
     Inspect {
         /// Names the answer.
@@ -99,6 +101,8 @@ pub enum Output {
     },
     /// Let a subscriber go on where it is, and hear something else.
     ChangeSubscription(ClientRef, Subscription),
+    /// Say [`Input::Drained`] when little waits for this client any more.
+    AwaitDrain(ClientRef),
     /// End a subscription.
     Unsubscribe(ClientRef),
     /// A configuration could not be put into force; the old one stays.
@@ -229,6 +233,7 @@ impl Engine {
     /// One step: the input's whole effect. `now` never goes back: a clock that does is held.
     pub fn step(&mut self, now: Milliseconds, input: Input) {
         self.now = self.now.max(now);
+        let has_nothing_else_to_do = matches!(input, Input::Tick);
         self.fire_timers();
         match input {
             Input::Connected(connection) => {
@@ -258,7 +263,13 @@ impl Engine {
                 self.outputs.push(Output::Inspected { token, response });
             }
             Input::Configured(configuration) => self.reconfigure(&configuration),
+            Input::Drained(client) => self.state_pages.go_on(client),
             Input::Tick => {}
+        }
+        if has_nothing_else_to_do {
+            self.send_state_pages();
+            self.work_on_jobs();
+            self.index_slice();
         }
         self.settle();
     }
@@ -296,6 +307,11 @@ impl Engine {
         self.contents.take_loads()
     }
 
+    /// The newest time that the engine has seen.
+    pub fn now(&self) -> Milliseconds {
+        self.now
+    }
+
     /// The number of the commit that the current batch will be.
     pub fn next_commit(&self) -> CommitNumber {
         self.batch
@@ -328,9 +344,6 @@ impl Engine {
 
     /// Brings waiting interactions and free agents together, until nothing moves or the slice is used up.
     fn settle(&mut self) {
-        self.send_state_pages();
-        self.work_on_jobs();
-        self.index_slice();
         for _ in 0..MOVES {
             if let Some(view) = self.wake.views.pop_first() {
                 self.fill_from_view(view);

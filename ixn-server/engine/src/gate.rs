@@ -162,8 +162,16 @@ impl<O> Gate<O> {
                 self.in_flight = Some(flight);
                 vec![Action::Commit { batch, after: RETRY_DELAY }]
             }
-            Outcome::Fenced => vec![Action::Fenced],
-            Outcome::Refused(reason) => vec![Action::Abort { batch: flight.batch, reason }],
+            // The commit stays in flight for ever: nothing that depends on it, or comes behind it, may leave.
+            Outcome::Fenced => {
+                self.in_flight = Some(flight);
+                vec![Action::Fenced]
+            }
+            Outcome::Refused(reason) => {
+                let batch = Arc::clone(&flight.batch);
+                self.in_flight = Some(flight);
+                vec![Action::Abort { batch, reason }]
+            }
         }
     }
 
@@ -288,6 +296,8 @@ mod tests {
         gate.completed(Outcome::Unknown, &mut changes);
         let other = CommitIdentity { epoch: Epoch(2), hash: 1 };
         assert_eq!(gate.looked_up(Some(other), &mut changes), vec![Action::Fenced]);
+        assert!(gate.gathered(vec!["depends on it"], &mut changes).is_empty(), "nothing leaves any more");
+        assert!(gate.heartbeat(&mut changes).is_empty());
     }
 
     #[test]
@@ -297,6 +307,7 @@ mod tests {
         gate.gathered(vec!["a"], &mut changes);
         let actions = gate.completed(Outcome::Refused("bad".into()), &mut changes);
         assert!(matches!(&actions[..], [Action::Abort { reason, .. }] if reason == "bad"));
+        assert!(gate.gathered(vec!["depends on it"], &mut changes).is_empty(), "nothing leaves any more");
     }
 
     #[test]

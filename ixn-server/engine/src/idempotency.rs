@@ -3,7 +3,7 @@
 //! A repeat of the same request gets the first answer again; the same key with another body is an error. Keys are scoped
 //! to the client's name. RequestSubmit's are kept longest; the oldest go first when there are too many.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use crate::time::Milliseconds;
 pub const SUBMIT_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long any other request's key is kept.
 pub const OTHER_RETENTION: Duration = Duration::from_secs(10 * 60);
-/// How many keys are kept.
+/// How many keys are kept: of submits, and as many of other requests.
 pub const MAX_KEYS: usize = 1_000_000;
 /// How long a key may be.
 pub const MAX_KEY_BYTES: usize = 128;
@@ -44,16 +44,27 @@ pub enum Known {
 struct Remembered {
     body_hash: u64,
     expires_at_seconds: u64,
+    class: Class,
     answer: Bytes,
+}
+
+/// Keys of submits and of other requests have a bound each: a short-lived key must never have to go because there are too
+/// many long-lived ones.
+#[derive(Clone, Copy, Debug)]
+enum Class {
+    Other = 0,
+    Submit = 1,
 }
 
 /// The remembered keys.
 #[derive(Debug)]
 pub struct Idempotency {
     answers: HashMap<u128, Remembered>,
-    by_expiry: BTreeMap<(u64, u128), ()>,
+    /// By class: expiry and key.
+    by_expiry: [BTreeSet<(u64, u128)>; 2],
+    /// Of each class.
     limit: usize,
-    /// The latest expiry among the keys that had to go before it.
+    /// The latest expiry among the submits' keys that had to go before it.
     dropped_until_seconds: u64,
     new_rows: Vec<IdempotencyRow>,
 }
@@ -62,7 +73,7 @@ impl Default for Idempotency {
     fn default() -> Self {
         Self {
             answers: HashMap::new(),
-            by_expiry: BTreeMap::new(),
+            by_expiry: Default::default(),
             limit: MAX_KEYS,
             dropped_until_seconds: 0,
             new_rows: Vec::new(),
@@ -99,26 +110,39 @@ impl Idempotency {
             expires_at_seconds: now.after(retention).0 / 1000,
             answer,
         };
-        self.restore(row.clone());
+        self.restore(row.clone(), now);
         self.new_rows.push(row);
         self.forget_expired(now);
     }
 
     /// Takes a row in that the database holds.
-    pub fn restore(&mut self, row: IdempotencyRow) {
+    pub fn restore(&mut self, row: IdempotencyRow, now: Milliseconds) {
+        let known = self.answers.get(&row.key_hash);
+        if known.is_some_and(|known| known.expires_at_seconds > row.expires_at_seconds) {
+            return;
+        }
+        // A submit's key in its last minutes counts with the others: harmless.
+        let class = match row.expires_at_seconds > now.after(OTHER_RETENTION).0 / 1000 {
+            true => Class::Submit,
+            false => Class::Other,
+        };
         let remembered = Remembered {
             body_hash: row.body_hash,
             expires_at_seconds: row.expires_at_seconds,
+            class,
             answer: row.answer,
         };
         if let Some(before) = self.answers.insert(row.key_hash, remembered) {
-            self.by_expiry.remove(&(before.expires_at_seconds, row.key_hash));
+            self.by_expiry[before.class as usize].remove(&(before.expires_at_seconds, row.key_hash));
         }
-        self.by_expiry.insert((row.expires_at_seconds, row.key_hash), ());
-        while self.answers.len() > self.limit {
-            let Some(((expires_at, key_hash), ())) = self.by_expiry.pop_first() else { break };
+        let keys = &mut self.by_expiry[class as usize];
+        keys.insert((row.expires_at_seconds, row.key_hash));
+        while keys.len() > self.limit {
+            let Some((expires_at, key_hash)) = keys.pop_first() else { break };
             self.answers.remove(&key_hash);
-            self.dropped_until_seconds = self.dropped_until_seconds.max(expires_at);
+            if matches!(class, Class::Submit) {
+                self.dropped_until_seconds = self.dropped_until_seconds.max(expires_at);
+            }
         }
     }
 
@@ -130,13 +154,15 @@ impl Idempotency {
 
     fn forget_expired(&mut self, now: Milliseconds) {
         // A few at a time: never a long step.
-        for _ in 0..8 {
-            let Some(entry) = self.by_expiry.first_entry() else { break };
-            if entry.key().0 > now.0 / 1000 {
-                break;
+        for keys in &mut self.by_expiry {
+            for _ in 0..8 {
+                let Some((expires_at, key_hash)) = keys.first().copied() else { break };
+                if expires_at > now.0 / 1000 {
+                    break;
+                }
+                keys.pop_first();
+                self.answers.remove(&key_hash);
             }
-            let ((_, key_hash), ()) = entry.remove_entry();
-            self.answers.remove(&key_hash);
         }
     }
 
@@ -220,5 +246,30 @@ mod tests {
             SUBMIT_RETENTION,
             "by then it would have been forgotten anyway"
         );
+    }
+
+    #[test]
+    fn many_keys_of_submits_do_not_push_out_those_of_other_requests() {
+        let mut keys = Idempotency { limit: 2, ..Idempotency::default() };
+        for key in 1..=2 {
+            keys.remember(fingerprint(key, 0), Bytes::new(), SUBMIT_RETENTION, NOW);
+        }
+        keys.remember(fingerprint(3, 0), Bytes::new(), OTHER_RETENTION, NOW);
+        assert!((1..=3).all(|key| keys.look_up(fingerprint(key, 0), NOW) != Known::New));
+    }
+
+    #[test]
+    fn the_newest_of_two_stored_rows_of_a_key_counts_in_whatever_order_they_come() {
+        let row = |expires_at_seconds: u64, answer: &'static [u8]| IdempotencyRow {
+            key_hash: 1,
+            body_hash: 0,
+            expires_at_seconds,
+            answer: Bytes::from_static(answer),
+        };
+        let mut keys = Idempotency::default();
+        keys.restore(row(3000, b"new"), NOW);
+        keys.restore(row(2000, b"old"), NOW);
+        let known = keys.look_up(fingerprint(1, 0), NOW);
+        assert_eq!(known, Known::Answered(Bytes::from_static(b"new")));
     }
 }

@@ -21,6 +21,9 @@ use crate::workbins::contents::PlaceId;
 /// Rows of one page; also what one engine step sends of a state.
 const PAGE_ROWS: usize = 100;
 
+/// So many pages are sent before the client must have read them.
+const PAGES_UNTIL_REST: usize = 8;
+
 /// Where one state's sending stands.
 #[derive(Debug)]
 struct StatePage {
@@ -28,6 +31,8 @@ struct StatePage {
     filter: Subscription,
     began_at_event: u64,
     next: Next,
+    /// Pages so far.
+    sent: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,17 +42,27 @@ enum Next {
     Interactions { after: InteractionKey },
 }
 
-/// States that are being sent.
+/// States that are being sent. A client's state rests until what was sent of it has been read.
 #[derive(Debug, Default)]
-pub(crate) struct StatePages(VecDeque<StatePage>);
+pub(crate) struct StatePages {
+    active: VecDeque<StatePage>,
+    resting: Vec<StatePage>,
+}
 
 impl StatePages {
+    /// Whether nothing can be sent now.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.active.is_empty()
     }
 
     pub(crate) fn forget(&mut self, client: ClientRef) {
-        self.0.retain(|page| page.client != client);
+        self.active.retain(|page| page.client != client);
+        self.resting.retain(|page| page.client != client);
+    }
+
+    /// The client has read what was sent.
+    pub(crate) fn go_on(&mut self, client: ClientRef) {
+        self.active.extend(self.resting.extract_if(.., |page| page.client == client));
     }
 }
 
@@ -63,7 +78,7 @@ impl Engine {
     pub(crate) fn send_state_alone(&mut self, client: ClientRef, filter: Subscription) {
         let began_at_event = self.journal.last_event().0;
         let next = Next::Agents { after: None };
-        self.state_pages.0.push_back(StatePage { client, filter, began_at_event, next });
+        self.state_pages.active.push_back(StatePage { client, filter, began_at_event, next, sent: 0 });
     }
 
     /// The log no longer holds what a subscriber asked for: it is told, and gets the state.
@@ -86,7 +101,7 @@ impl Engine {
 
     /// Sends one page of the state whose turn it is.
     pub(crate) fn send_state_pages(&mut self) {
-        let Some(mut page) = self.state_pages.0.pop_front() else { return };
+        let Some(mut page) = self.state_pages.active.pop_front() else { return };
         let mut state = EventReportingState::default();
         let next = match page.next {
             Next::Agents { after } => {
@@ -143,7 +158,13 @@ impl Engine {
         match next {
             Some(next) => {
                 page.next = next;
-                self.state_pages.0.push_back(page);
+                page.sent += 1;
+                if page.sent % PAGES_UNTIL_REST == 0 {
+                    self.output(Output::AwaitDrain(page.client));
+                    self.state_pages.resting.push(page);
+                } else {
+                    self.state_pages.active.push_back(page);
+                }
             }
             None => {
                 let end = EventReportingStateEnd { event_number: page.began_at_event };

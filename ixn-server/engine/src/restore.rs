@@ -54,7 +54,7 @@ impl Engine {
 
     /// Takes a stored idempotency key in.
     pub fn restore_idempotency(&mut self, row: IdempotencyRow) {
-        self.idempotency.restore(row);
+        self.idempotency.restore(row, self.now);
     }
 
     /// Everything is restored: agents may come back for a while, what was being routed or offered returns to its queue.

@@ -271,3 +271,39 @@ fn reporting_for_chosen_agents_adds_up_and_ends_one_by_one() {
     let refused = server.refused(statistics, Request::RequestStopPlaceAgentStateReporting(all));
     assert_eq!(refused, ErrorCode::NotSubscribed);
 }
+
+#[test]
+fn who_resumes_after_a_number_that_was_never_given_out_gets_a_gap_and_the_state() {
+    let mut server = Server::start();
+    server.log_in("alice");
+    let statistics = server.connect("statistics", ClientType::ReportingEngine);
+    let resume = RequestStartPlaceAgentStateReportingAll { resume_after_event: 999, ..Default::default() };
+    server.ack(statistics, Request::RequestStartPlaceAgentStateReportingAll(resume));
+    let events = server.events(statistics);
+    let Event::EventReportingGap(gap) = &events[0] else { panic!("{events:?}") };
+    assert_eq!((gap.asked, gap.oldest_held), (999, server.reported.len() as u64 + 1));
+    assert!(matches!(events.last(), Some(Event::EventReportingStateEnd(_))), "{events:?}");
+}
+
+#[test]
+fn a_large_state_waits_until_what_was_sent_has_been_read() {
+    let mut server = Server::start();
+    server.clients_read = false;
+    let media = server.connect("mail server", ClientType::MediaServer);
+    for _ in 0..1000 {
+        server
+            .ack(media, Request::RequestSubmit(RequestSubmit { queue: "archive".into(), ..email("hello") }));
+    }
+    let statistics = server.connect("statistics", ClientType::ReportingEngine);
+    let start = RequestStartPlaceAgentStateReportingAll { with_interactions: true, ..Default::default() };
+    server.ack(statistics, Request::RequestStartPlaceAgentStateReportingAll(start));
+    let pages =
+        |events: &[Event]| events.iter().filter(|e| matches!(e, Event::EventReportingState(_))).count();
+    let first = server.events(statistics);
+    assert!(pages(&first) < 10 && !first.iter().any(|e| matches!(e, Event::EventReportingStateEnd(_))));
+    server.clients_read = true;
+    server.step(ixn_engine::Input::Drained(statistics));
+    let rest = server.events(statistics);
+    assert_eq!(pages(&first) + pages(&rest), 10, "1000 rows, 100 a page");
+    assert!(matches!(rest.last(), Some(Event::EventReportingStateEnd(_))));
+}

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::Map;
-use ixn_engine::sessions::ConnectionId;
+use ixn_engine::Input;
+use ixn_engine::sessions::{ClientRef, ConnectionId};
 use ixn_proto::client_envelope::Request as ClientRequest;
 use ixn_proto::encoded::interaction_server_server::InteractionServer;
 use ixn_proto::encoded::{EncodedServerMessage, encode_envelope};
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{ClientEnvelope, ClientMessage, ErrorCode, EventError, ServerEnvelope};
-use ixn_sessions::{Closed, Outbound, OutboundStream, outbound};
+use ixn_sessions::{Closed, Outbound, OutboundStream, PushError, outbound};
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -103,6 +104,16 @@ impl InteractionServer for SessionService {
     }
 }
 
+/// What became of a message.
+enum Forwarded {
+    /// The engine has requests of it.
+    Requests,
+    /// There were none, or all were refused.
+    Nothing,
+    /// Nobody takes requests any more.
+    ServerEnds,
+}
+
 /// The reading side of one stream.
 struct Reader {
     service: SessionService,
@@ -126,46 +137,50 @@ impl Reader {
 
     /// Reads until the client ends, breaks off, or is ended; answers the status with which its stream must end, if any.
     async fn read(&self, mut stream: Streaming<ClientMessage>) -> Option<Status> {
-        let mut is_first = true;
+        // Until something of it has reached the engine, whose first act is to want a registration.
+        let mut handshake = Some(Box::pin(tokio::time::sleep(self.service.limits.handshake)));
         loop {
+            let silence = async {
+                match &mut handshake {
+                    Some(deadline) => deadline.await,
+                    None => std::future::pending().await,
+                }
+            };
             let next = tokio::select! {
                 () = self.closed.cancelled() => return None,
-                next = tokio::time::timeout(self.patience(is_first), stream.next()) => next,
+                () = silence => return Some(self.give_up_waiting()),
+                next = stream.next() => next,
             };
             let message = match next {
-                Err(_) => return Some(self.give_up_waiting()),
-                Ok(None) => return None,
-                Ok(Some(Err(status))) => {
+                None => return None,
+                Some(Err(status)) => {
                     tracing::debug!(connection = self.connection.0, %status, "stream broken");
                     return Some(status);
                 }
-                Ok(Some(Ok(message))) => message,
+                Some(Ok(message)) => message,
             };
-            is_first = false;
-            if !self.forward(message.envelopes).await {
-                return None;
+            match self.forward(message.envelopes).await {
+                Forwarded::Requests => handshake = None,
+                Forwarded::Nothing => {}
+                Forwarded::ServerEnds => return None,
             }
         }
     }
 
-    fn patience(&self, is_first: bool) -> Duration {
-        if is_first { self.service.limits.handshake } else { Duration::MAX }
-    }
-
     fn give_up_waiting(&self) -> Status {
         let seconds = self.service.limits.handshake.as_secs();
-        let text = format!("nothing was received for {seconds} s; send RequestRegisterClient first");
+        let text = format!("no request was received for {seconds} s; send RequestRegisterClient first");
         self.answer(0, 0, ErrorCode::NotRegistered, &text);
         Status::deadline_exceeded(text)
     }
 
-    /// Hands requests on, or refuses them while the database is away. `false`: the server is ending.
-    async fn forward(&self, envelopes: Vec<ClientEnvelope>) -> bool {
+    /// Hands requests on, or refuses them while the database is away.
+    async fn forward(&self, envelopes: Vec<ClientEnvelope>) -> Forwarded {
         let arrived = Instant::now();
         let waiting = self.service.intake.waits(envelopes.len());
         let bytes = envelopes.iter().map(ClientEnvelope::encoded_len).sum();
         let admission = tokio::select! {
-            () = self.closed.cancelled() => return false,
+            () = self.closed.cancelled() => return Forwarded::ServerEnds,
             admission = self.service.intake.admit(bytes, envelopes.len()) => admission,
         };
         let (envelopes, permit) = match admission {
@@ -173,10 +188,13 @@ impl Reader {
             Admission::Refused => (self.refuse(envelopes), None),
         };
         if envelopes.is_empty() {
-            return true;
+            return Forwarded::Nothing;
         }
         let message = Message::Requests { connection: self.connection, envelopes, permit, arrived, waiting };
-        self.service.driver.send(message).is_ok()
+        match self.service.driver.send(message) {
+            Ok(()) => Forwarded::Requests,
+            Err(_) => Forwarded::ServerEnds,
+        }
     }
 
     /// Refuses what changes or reads something; who leaves may leave.
@@ -206,6 +224,9 @@ impl Reader {
             ..ServerEnvelope::default()
         };
         // A stream that no longer takes answers is ending anyway.
-        let _ = self.outbound.push(proxy_client_id, encode_envelope(&envelope));
+        if let Err(PushError::Overflow(_)) = self.outbound.push(proxy_client_id, encode_envelope(&envelope)) {
+            let client = ClientRef { connection: self.connection, proxy_client_id };
+            let _ = self.service.driver.send(Message::Input(Input::ClientOverflowed(client)));
+        }
     }
 }

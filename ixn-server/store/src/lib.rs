@@ -150,8 +150,13 @@ pub trait Database: Send + Sync {
     /// Reads all agent rows.
     async fn load_agents(&self) -> Result<Vec<(AgentName, Bytes)>, StoreError>;
 
-    /// Reads all idempotency keys that expire after `now_seconds`, oldest first.
-    async fn load_idempotency(&self, now_seconds: u64) -> Result<Vec<IdempotencyRow>, StoreError>;
+    /// Reads idempotency keys that expire after `now_seconds`, the newest commits first, until there are `most` (a commit
+    /// is read whole, so there may be somewhat more).
+    async fn load_idempotency(
+        &self,
+        now_seconds: u64,
+        most: usize,
+    ) -> Result<Vec<IdempotencyRow>, StoreError>;
 
     /// Reads user data. A key without user data is not in the answer.
     async fn contents(&self, keys: &[InteractionKey]) -> Result<Vec<(InteractionKey, Bytes)>, StoreError>;

@@ -163,6 +163,22 @@ impl<E> Outbound<E> {
         }
     }
 
+    /// Ends the stream at once: what is queued is dropped. For readers who may never read it.
+    pub fn abort(&self, error: E) {
+        let mut queues = self.queues.lock();
+        queues.clients.clear();
+        queues.turn.clear();
+        queues.bytes = 0;
+        if queues.closed.is_none() {
+            queues.closed = Some(Closed::With(error));
+        }
+        let waker = queues.waker.take();
+        drop(queues);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// Bytes that wait.
     pub fn waiting_bytes(&self) -> usize {
         self.queues.lock().bytes
@@ -333,6 +349,16 @@ mod tests {
         assert_eq!(out.push(0, text("too late")), Err(PushError::Closed));
         assert!(block_on(stream.next()).unwrap().is_ok());
         assert_eq!(block_on(stream.next()), Some(Err("shutting down")));
+        assert_eq!(block_on(stream.next()), None);
+    }
+
+    #[test]
+    fn an_aborted_stream_keeps_nothing() {
+        let (out, mut stream) = outbound::<&str>(Limits::default());
+        out.push(0, text("never read")).unwrap();
+        out.abort("too slow");
+        assert_eq!(out.waiting_bytes(), 0);
+        assert_eq!(block_on(stream.next()), Some(Err("too slow")));
         assert_eq!(block_on(stream.next()), None);
     }
 

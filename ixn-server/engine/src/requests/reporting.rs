@@ -143,8 +143,13 @@ impl Engine {
         self.state_pages.forget(caller.client);
         self.subscribed(caller, Some(filter.clone()));
         self.answer(caller, Event::EventAck(EventAck::default()));
+        let last_event = self.journal.last_event();
         if resume_after_event == 0 {
             self.send_state(caller.client, filter);
+        } else if resume_after_event > last_event.0 {
+            // Another database, or one restored from a backup: what the subscriber knows is not of this one.
+            let with_interactions = filter.with_interactions;
+            self.reporting_gap(caller.client, resume_after_event, last_event.next().0, with_interactions);
         } else {
             let client = caller.client;
             self.output(Output::Subscribe { client, after_event: resume_after_event, filter });

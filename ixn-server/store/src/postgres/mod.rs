@@ -27,7 +27,7 @@ use crate::{Database, DatabaseInfo, LogRecord, OpenOptions, StoreError, Waiting,
 const PAGE_ROWS: i64 = 16_384;
 
 /// Rows of idempotency keys read at once.
-const IDEMPOTENCY_PAGE_ROWS: i64 = 4096;
+const IDEMPOTENCY_PAGE_ROWS: i64 = 512;
 
 /// Records that one call of [`Database::log_after`] looks at.
 const LOG_ROWS: i64 = 4096;
@@ -128,22 +128,29 @@ impl Database for PostgresDatabase {
         rows.iter().map(|row| Ok((row.try_get(0).map_err(store_error)?, bytes(row, 1)?))).collect()
     }
 
-    async fn load_idempotency(&self, now_seconds: u64) -> Result<Vec<IdempotencyRow>, StoreError> {
+    async fn load_idempotency(
+        &self,
+        now_seconds: u64,
+        most: usize,
+    ) -> Result<Vec<IdempotencyRow>, StoreError> {
         let now = i64::try_from(now_seconds).unwrap_or(i64::MAX);
         let mut keys = Vec::new();
-        let mut after = 0_i64;
+        let mut before = i64::MAX;
         loop {
             let select = sqlx::query(
-                "SELECT seq, entries FROM idempotency WHERE seq > $1 AND expires_at > $2 ORDER BY seq LIMIT $3",
+                "SELECT seq, entries FROM idempotency WHERE seq < $1 AND expires_at > $2 ORDER BY seq DESC LIMIT $3",
             )
-            .bind(after)
+            .bind(before)
             .bind(now)
             .bind(IDEMPOTENCY_PAGE_ROWS);
             let rows = self.rows("reading idempotency keys", select).await?;
             for row in &rows {
-                after = row.try_get(0).map_err(store_error)?;
+                before = row.try_get(0).map_err(store_error)?;
                 let entries: &[u8] = row.try_get(1).map_err(store_error)?;
-                format::idempotency_from_bytes(entries, after, now_seconds, &mut keys)?;
+                format::idempotency_from_bytes(entries, before, now_seconds, &mut keys)?;
+                if keys.len() >= most {
+                    return Ok(keys);
+                }
             }
             if (rows.len() as i64) < IDEMPOTENCY_PAGE_ROWS {
                 return Ok(keys);

@@ -168,17 +168,26 @@ impl Database for SqliteDatabase {
         .await
     }
 
-    async fn load_idempotency(&self, now_seconds: u64) -> Result<Vec<IdempotencyRow>, StoreError> {
+    async fn load_idempotency(
+        &self,
+        now_seconds: u64,
+        most: usize,
+    ) -> Result<Vec<IdempotencyRow>, StoreError> {
         self.read(move |connection| {
             let now = i64::try_from(now_seconds).unwrap_or(i64::MAX);
             let mut select = connection
-                .prepare_cached("SELECT seq, entries FROM idempotency WHERE expires_at > ?1 ORDER BY seq")
+                .prepare_cached(
+                    "SELECT seq, entries FROM idempotency WHERE expires_at > ?1 ORDER BY seq DESC",
+                )
                 .map_err(store_error)?;
             let mut rows = select.query([now]).map_err(store_error)?;
             let mut keys = Vec::new();
             while let Some(row) = rows.next().map_err(store_error)? {
                 let seq = row.get(0).map_err(store_error)?;
                 format::idempotency_from_bytes(&blob(row, 1)?, seq, now_seconds, &mut keys)?;
+                if keys.len() >= most {
+                    break;
+                }
             }
             Ok(keys)
         })

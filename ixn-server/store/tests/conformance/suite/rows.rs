@@ -147,7 +147,7 @@ pub(crate) async fn every_byte_in_every_value<P: Place>() {
     assert_eq!(interactions(&*database).await, batch.hot);
     assert_eq!(contents(&*database, &[0, 1, i64::MAX as u64]).await, batch.cold);
     assert_eq!(database.load_agents().await.unwrap(), [(agent, all.clone())]);
-    assert_eq!(database.load_idempotency(0).await.unwrap(), [key]);
+    assert_eq!(database.load_idempotency(0, 1000).await.unwrap(), [key]);
     assert_eq!(database.log_after(CommitNumber(1), 1).await.unwrap()[0].events, all);
 }
 
@@ -183,12 +183,15 @@ pub(crate) async fn idempotency_keys_are_loaded_until_they_expire<P: Place>() {
     let last = batches.next(|batch| batch.idempotency = vec![c.clone(), d.clone()]);
     writer.commit(&last).await.unwrap();
 
-    assert_eq!(database.load_idempotency(0).await.unwrap(), [a, b.clone(), c.clone(), d.clone()]);
-    assert_eq!(database.load_idempotency(100).await.unwrap(), [b.clone(), c.clone(), d]);
+    let load = async |now_seconds| database.load_idempotency(now_seconds, 1000).await.unwrap();
+    assert_eq!(load(0).await, [c.clone(), d.clone(), a, b.clone()], "the newest commit first");
+    let newest = database.load_idempotency(0, 1).await.unwrap();
+    assert_eq!(newest, [c.clone(), d.clone()], "no more commits than are wanted");
+    assert_eq!(load(100).await, [c.clone(), d, b.clone()]);
     database.maintain(last.number, CommitNumber(1), 150).await.unwrap();
-    assert_eq!(database.load_idempotency(150).await.unwrap(), [b.clone(), c]);
+    assert_eq!(load(150).await, [c, b.clone()]);
     database.maintain(last.number, CommitNumber(1), 200).await.unwrap();
-    assert_eq!(database.load_idempotency(200).await.unwrap(), [b]);
+    assert_eq!(load(200).await, [b]);
     database.maintain(last.number, CommitNumber(1), 300).await.unwrap();
-    assert_eq!(database.load_idempotency(300).await.unwrap(), []);
+    assert_eq!(load(300).await, []);
 }

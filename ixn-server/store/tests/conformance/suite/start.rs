@@ -17,7 +17,7 @@ pub(crate) async fn a_new_database_starts_at_one<P: Place>() {
     assert_eq!(taken.id_prefix.len(), 6);
     assert_eq!(interactions(&*database).await, []);
     assert_eq!(database.load_agents().await.unwrap(), []);
-    assert_eq!(database.load_idempotency(0).await.unwrap(), []);
+    assert_eq!(database.load_idempotency(0, 1000).await.unwrap(), []);
 }
 
 pub(crate) async fn reopening_keeps_the_counters<P: Place>() {
