@@ -1,5 +1,6 @@
 //! The ixn-server program.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use ixn_configuration::Configuration;
@@ -23,24 +24,25 @@ fn main() -> ExitCode {
     }
     match options.command {
         Some(Command::SampleConfig) => {
-            print!("{}", ixn_configuration::SAMPLE);
+            say(io::stdout(), ixn_configuration::SAMPLE.trim_end());
             return ExitCode::SUCCESS;
         }
         Some(Command::ConfigSchema) => {
-            println!("{:#}", Configuration::json_schema());
+            say(io::stdout(), &format!("{:#}", Configuration::json_schema()));
             return ExitCode::SUCCESS;
         }
         Some(Command::CheckConfig) => return check_config(&options),
         None => {}
     }
     if let Err(error) = options.logs.init() {
-        eprintln!("ixn-server: {error}");
+        say(io::stderr(), &format!("ixn-server: {error}"));
         return ExitCode::from(ixn_settings::EXIT_CODE as u8);
     }
     match serve(&options) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(error) => {
-            eprintln!("ixn-server: {error:#}");
+            // Its sources stand in its sentence.
+            say(io::stderr(), &format!("ixn-server: {error}"));
             match error.downcast_ref::<StartError>() {
                 Some(StartError::Configuration(_) | StartError::Compile(_)) => {
                     ExitCode::from(ixn_settings::EXIT_CODE as u8)
@@ -52,6 +54,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints a line; a reader who has gone is no reason to end.
+fn say(mut out: impl Write, text: &str) {
+    let _ = writeln!(out, "{text}");
+}
+
 fn check_config(options: &Options) -> ExitCode {
     let checked = match &options.config {
         Some(path) => Configuration::read(path),
@@ -59,11 +66,11 @@ fn check_config(options: &Options) -> ExitCode {
     };
     match checked {
         Ok(_) => {
-            println!("settings and configuration can be used");
+            say(io::stdout(), "settings and configuration can be used");
             ExitCode::SUCCESS
         }
         Err(problems) => {
-            eprintln!("{problems}");
+            say(io::stderr(), &problems.to_string());
             ExitCode::from(ixn_settings::EXIT_CODE as u8)
         }
     }

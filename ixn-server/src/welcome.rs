@@ -1,5 +1,6 @@
 //! What a user sees first: where the server is, where data lies, and what to try.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 
 /// What the welcome tells.
@@ -13,7 +14,8 @@ pub(crate) struct Welcome<'a> {
 impl Welcome<'_> {
     /// Prints it to standard output.
     pub(crate) fn print(&self) {
-        println!("{}", self.text());
+        // A reader who has gone is no reason to end.
+        let _ = writeln!(io::stdout(), "{}", self.text());
     }
 
     fn text(&self) -> String {

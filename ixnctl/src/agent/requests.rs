@@ -1,5 +1,6 @@
 //! What an agent sends, and how the answers and events read.
 
+use std::io::{self, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -120,6 +121,11 @@ pub(super) async fn carry_out(client: LogicalClient, action: Action, finish: Fin
                 Ok(_) => Input::Finished { interaction_id },
                 Err(error) => {
                     let gone = error.code() == Some(ErrorCode::UnknownInteraction);
+                    if !gone && error.code().is_some() {
+                        // Refused for good: whoever started the agents must hear why nothing ends.
+                        let sentence = format!("ixnctl: cannot finish interaction {interaction_id}: {error}");
+                        let _ = writeln!(io::stderr(), "{sentence}");
+                    }
                     Input::NotFinished { interaction_id, gone }
                 }
             })

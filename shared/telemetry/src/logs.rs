@@ -98,7 +98,12 @@ impl LogOptions {
         W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
     {
         let filter = EnvFilter::try_new(&self.log_level.0)?;
-        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(terminal);
+        // What cannot be written is dropped: complaining about it on the same broken pipe would panic.
+        let lines = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(writer)
+            .with_ansi(terminal)
+            .log_internal_errors(false);
         let json = match self.log_format {
             LogFormat::Auto => !terminal,
             LogFormat::Text => false,

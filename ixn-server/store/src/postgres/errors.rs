@@ -73,6 +73,10 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
         let text = describe(error);
         return match error.code() {
             "XX001" | "XX002" => StoreError::Damaged(text),
+            // Waiting does not create a database, a user or a password.
+            code if code == "3D000" || code.starts_with("28") => {
+                StoreError::Address(format!("{text}; check host, database, user and password"))
+            }
             _ => StoreError::Unavailable(text),
         };
     }
