@@ -1,42 +1,52 @@
 //! Where the configuration objects come from, and what happens when they change.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use ixn_configuration::{Configuration, ConfigurationFile, Problems};
-use ixn_engine::Input;
+use ixn_engine::compile::Compiler;
+use ixn_engine::{Engine, Input};
+use prometheus::IntGauge;
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::Message;
 
-/// The configuration in force, and where changes come from.
-pub(crate) enum ConfigurationSource {
-    /// The built-in sample, which never changes.
-    Sample(Arc<Configuration>),
-    /// A file, read again when it changes.
-    File(ConfigurationFile),
+/// Where the configuration comes from, and which is in force.
+pub(crate) struct ConfigurationSource {
+    in_force: Arc<Configuration>,
+    /// Read again when it changes; none for the built-in sample.
+    file: Option<ConfigurationFile>,
 }
 
 impl ConfigurationSource {
     /// Reads the file, or the built-in sample when there is none.
     pub(crate) async fn read(path: Option<&Path>) -> Result<Self, Problems> {
-        Ok(match path {
-            Some(path) => Self::File(ConfigurationFile::open(path).await?),
-            None => Self::Sample(Arc::new(Configuration::sample()?)),
-        })
+        let file = match path {
+            Some(path) => Some(ConfigurationFile::open(path).await?),
+            None => None,
+        };
+        let in_force = match &file {
+            Some(file) => file.current(),
+            None => Arc::new(Configuration::sample()?),
+        };
+        Ok(Self { in_force, file })
     }
 
-    /// The configuration in force.
-    pub(crate) fn current(&self) -> Arc<Configuration> {
-        match self {
-            Self::Sample(configuration) => Arc::clone(configuration),
-            Self::File(file) => file.current(),
-        }
+    /// The configuration that was read first.
+    pub(crate) fn in_force(&self) -> Arc<Configuration> {
+        Arc::clone(&self.in_force)
     }
 
-    /// Tells the engine of every change; a broken file changes nothing and is logged.
-    pub(crate) async fn follow(self, driver: mpsc::Sender<Message>, stopped: CancellationToken) {
-        let Self::File(file) = self else { return };
+    /// Tells the engine of every change. A broken file changes nothing; it is logged, and `valid` is 0 until it is mended.
+    pub(crate) async fn follow(
+        mut self,
+        mut compiler: Compiler,
+        driver: mpsc::Sender<Message>,
+        valid: IntGauge,
+        stopped: CancellationToken,
+    ) {
+        let Some(file) = self.file.take() else { return };
         let mut readings = file.readings();
         loop {
             tokio::select! {
@@ -44,18 +54,52 @@ impl ConfigurationSource {
                 changed = readings.changed() => if changed.is_err() { return },
             }
             let reading = Arc::clone(&readings.borrow_and_update());
+            valid.set(i64::from(reading.is_ok()));
             match &*reading {
+                Ok(configuration) if *configuration == self.in_force => {
+                    tracing::info!("the configuration file was written again; nothing in it has changed");
+                }
                 Ok(configuration) => {
-                    tracing::info!("the configuration file has changed and comes into force");
-                    let configured = Input::Configured(Arc::clone(configuration));
-                    if driver.send(Message::Input(configured)).is_err() {
-                        return;
+                    let changed = Arc::clone(configuration);
+                    let compiled = tokio::task::spawn_blocking(move || {
+                        let compiled = compiler.compile(&changed);
+                        (compiler, compiled)
+                    });
+                    let Ok((again, compiled)) = compiled.await else { return };
+                    compiler = again;
+                    match compiled {
+                        Ok(compiled) => {
+                            tracing::info!("the configuration file has changed and comes into force");
+                            self.in_force = Arc::clone(configuration);
+                            let configured = Input::Configured(Box::new(compiled));
+                            if driver.send(Message::Input(configured)).is_err() {
+                                return;
+                            }
+                        }
+                        Err(error) => {
+                            valid.set(0);
+                            tracing::error!(%error, "the new configuration cannot be used; the old one stays");
+                        }
                     }
                 }
                 Err(problems) => {
                     tracing::error!(%problems, "the configuration file cannot be used; the old one stays");
                 }
             }
+        }
+    }
+}
+
+/// Warns of queues that hold interactions and are no longer configured, without those that were so `before`.
+pub(crate) fn tell_retired_queues(engine: &Engine, before: &BTreeMap<Arc<str>, u64>) {
+    for (queue, interactions) in engine.retired_queues() {
+        if !before.contains_key(&queue) {
+            tracing::warn!(
+                queue = &*queue,
+                interactions,
+                "the queue '{queue}' is no longer configured, and there are interactions in it: {interactions}. It is \
+                 retired: nothing new comes in; move them, or configure it again"
+            );
         }
     }
 }

@@ -16,14 +16,16 @@ use ixn_proto::{ClientEnvelope, ErrorCode, EventClientDisconnected, ServerEnvelo
 use ixn_sessions::{Closed, Outbound, Overflow, PushError};
 use ixn_telemetry::Beat;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::clock::Clock;
+use crate::configuration;
 use crate::feed::Feed;
-use crate::intake::{Intake, Waiting};
+use crate::intake::{Flow, Intake, Permit, Waiting};
 use crate::metrics::OwnMetrics;
+use crate::protocol::Loads;
 use crate::writer::{Done, Job};
 
 /// How many messages one turn takes before the gate is asked.
@@ -33,8 +35,14 @@ const RECONNECT_SLOTS: u64 = 20;
 const RECONNECT_SLOT: u32 = 50;
 /// The longest the thread sleeps.
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
+/// The longest it sleeps while requests are held: nobody else wakes it when they need not be any more.
+const HOLDING_SLEEP: Duration = Duration::from_millis(5);
+/// When requests have been in here for this long, unanswered, no further ones are let in until that is over.
+const LAG: Duration = Duration::from_secs(1);
 /// When a commit has been under way for this long, requests are refused instead of waiting.
-pub(crate) const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
+const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
+/// Field 1 of a server envelope, varint: the number of the request that it answers. It is encoded first.
+const REFERENCE_ID_KEY: u8 = 0x08;
 
 /// A connection, as the driver knows it.
 #[derive(Debug)]
@@ -43,6 +51,8 @@ pub(crate) struct Link {
     pub(crate) outbound: Outbound<Status>,
     /// Ends the reading side.
     pub(crate) closed: CancellationToken,
+    /// What its clients have under way.
+    pub(crate) loads: Arc<Loads>,
     /// With what its stream ends, when not normally.
     pub(crate) end: Option<Status>,
     /// Where the client is.
@@ -62,7 +72,7 @@ pub(crate) enum Message {
     Requests {
         connection: ConnectionId,
         envelopes: Vec<ClientEnvelope>,
-        permit: Option<OwnedSemaphorePermit>,
+        permit: Option<Permit>,
         arrived: Instant,
         waiting: Waiting,
     },
@@ -81,6 +91,8 @@ pub(crate) enum Message {
     Heartbeat,
     /// End all connections, finish what was applied, leave.
     Shutdown,
+    /// Leave at once: what is not durable by now stays without an answer.
+    GiveUp,
 }
 
 /// Why the driver ended.
@@ -145,9 +157,13 @@ pub(crate) struct Driver {
     /// Figures that are being gathered, and for whom.
     gathering: Option<(Gathering, oneshot::Sender<DriverFigures>)>,
     /// Room held by requests whose answers wait for the next commit, and for the one in flight.
-    permits_gathering: Vec<OwnedSemaphorePermit>,
-    permits_in_flight: Vec<OwnedSemaphorePermit>,
+    permits_gathering: Vec<Permit>,
+    permits_in_flight: Vec<Permit>,
+    /// How long the oldest request of this turn had waited when it was taken.
+    taken_after: Duration,
     commit_began: Option<Instant>,
+    /// Requests wait outside until there is less lag.
+    is_holding: bool,
     /// Inputs that the driver itself has for the engine.
     own_inputs: Vec<Input>,
     leaving: bool,
@@ -171,7 +187,9 @@ impl Driver {
             gathering: None,
             permits_gathering: Vec::new(),
             permits_in_flight: Vec::new(),
+            taken_after: Duration::ZERO,
             commit_began: None,
+            is_holding: false,
             own_inputs: Vec::new(),
             leaving: false,
             ended: None,
@@ -217,7 +235,7 @@ impl Driver {
             let _ = self.around.loads.send(loads);
         }
         self.gather();
-        self.watch_the_database();
+        self.regulate();
         self.gather_figures();
         if self.leaving && !self.gate.is_committing() && self.gate.waiting() == 0 {
             self.ended.get_or_insert(Ended::Shutdown);
@@ -238,7 +256,8 @@ impl Driver {
             .engine
             .next_deadline()
             .map(|at| Duration::from_millis(at.0.saturating_sub(self.clock.now().0)));
-        let sleep = until_deadline.map_or(LONGEST_SLEEP, |until| until.min(LONGEST_SLEEP));
+        let longest = if self.is_holding { HOLDING_SLEEP } else { LONGEST_SLEEP };
+        let sleep = until_deadline.map_or(longest, |until| until.min(longest));
         self.messages.recv_timeout(sleep).ok()
     }
 
@@ -261,10 +280,16 @@ impl Driver {
                 self.around.counters.last_request_at_milliseconds.store(now.0, Ordering::Relaxed);
                 if let Some(link) = self.links.get_mut(&connection) {
                     link.requests += envelopes.len() as u64;
+                    for envelope in envelopes.iter().filter(|envelope| envelope.reference_id == 0) {
+                        // Its answer does not say what it answers: it counts no longer than until here.
+                        link.loads.answered(envelope.proxy_client_id, 0);
+                    }
                 }
                 for envelope in envelopes {
                     self.engine.step(now, Input::Request(connection, Box::new(envelope)));
                 }
+                let lag = permit.as_ref().map_or(Duration::ZERO, Permit::age);
+                self.taken_after = self.taken_after.max(lag);
                 self.permits_gathering.extend(permit);
             }
             Message::Disconnected(connection, end, _waiting) => {
@@ -272,6 +297,11 @@ impl Driver {
                     link.end = end;
                 }
                 self.engine.step(self.clock.now(), Input::Disconnected(connection));
+            }
+            Message::Input(input @ Input::Configured(_)) => {
+                let before = self.engine.retired_queues();
+                self.engine.step(self.clock.now(), input);
+                configuration::tell_retired_queues(&self.engine, &before);
             }
             Message::Input(input) => self.engine.step(self.clock.now(), input),
             Message::Inspect(request, answer) => {
@@ -297,6 +327,9 @@ impl Driver {
                 self.perform(actions);
             }
             Message::Shutdown => self.leaving = true,
+            Message::GiveUp => {
+                self.ended.get_or_insert(Ended::Shutdown);
+            }
         }
     }
 
@@ -305,6 +338,10 @@ impl Driver {
         let outputs = self.engine.take_outputs();
         let actions = self.gate.gathered(outputs, &mut self.engine);
         self.perform(actions);
+        if !self.gate.is_committing() {
+            // Nothing waits for a commit; what waits for user data or for a match takes no room.
+            self.permits_gathering.clear();
+        }
     }
 
     fn perform(&mut self, actions: Vec<Action<Output>>) {
@@ -325,9 +362,6 @@ impl Driver {
                         // Behind the outputs: a page of state must not come after an event that it does not show.
                         self.around.feed.publish(batch);
                     }
-                    if !self.gate.is_committing() && !self.engine_has_gathered() {
-                        self.permits_gathering.clear();
-                    }
                 }
                 Action::Commit { batch, after } => {
                     self.commit_began.get_or_insert_with(Instant::now);
@@ -347,11 +381,6 @@ impl Driver {
         }
     }
 
-    fn engine_has_gathered(&self) -> bool {
-        use ixn_engine::gate::Source;
-        self.engine.has_changes()
-    }
-
     fn release(&mut self, outputs: Vec<Output>) {
         for output in outputs {
             match output {
@@ -364,6 +393,12 @@ impl Driver {
                 }
                 Output::ConfigurationRefused(reason) => {
                     tracing::error!(reason, "the new configuration cannot be used; the old one stays");
+                    self.around.metrics.configuration_valid.set(0);
+                }
+                Output::Discard(discarded) => {
+                    // Where no thread can be started it is let go of here.
+                    let name = "discard".to_owned();
+                    let _ = std::thread::Builder::new().name(name).spawn(move || drop(discarded));
                 }
                 Output::ChangeSubscription(client, filter) => self.around.feed.change(client, filter),
                 Output::AwaitDrain(client) => {
@@ -371,7 +406,13 @@ impl Driver {
                         self.around.feed.when_drained(client, link.outbound.clone());
                     }
                 }
-                Output::Unsubscribe(client) => self.around.feed.unsubscribe(client),
+                Output::Unsubscribe(client) => {
+                    // The last that the engine has to say about a client.
+                    if let Some(link) = self.links.get(&client.connection) {
+                        link.loads.forget(client.proxy_client_id);
+                    }
+                    self.around.feed.unsubscribe(client);
+                }
                 Output::Inspected { token, mut response } => {
                     self.complete(&mut response);
                     if let Some(answer) = self.inspections.remove(&token) {
@@ -414,6 +455,9 @@ impl Driver {
 
     fn send(&mut self, client: ClientRef, envelope: bytes::Bytes) {
         let Some(link) = self.links.get(&client.connection) else { return };
+        if let Some(reference_id) = reference_id(&envelope) {
+            link.loads.answered(client.proxy_client_id, reference_id);
+        }
         match link.outbound.push(client.proxy_client_id, envelope) {
             Ok(()) | Err(PushError::Closed) => {}
             Err(PushError::Overflow(Overflow::Client)) => {
@@ -436,10 +480,20 @@ impl Driver {
         }
     }
 
-    /// Refuses requests while the database is away for long.
-    fn watch_the_database(&self) {
-        let away = self.commit_began.is_some_and(|began| began.elapsed() > DATABASE_PATIENCE);
-        self.around.intake.refuse(away);
+    /// Lets requests in, holds them while those in here are not dealt with in time, refuses them while the database is
+    /// away for long.
+    fn regulate(&mut self) {
+        let oldest = self.permits_in_flight.first().or(self.permits_gathering.first());
+        let lag = oldest.map_or(Duration::ZERO, Permit::age).max(std::mem::take(&mut self.taken_after));
+        let is_away = self.commit_began.is_some_and(|began| began.elapsed() > DATABASE_PATIENCE);
+        self.is_holding = !is_away && lag > LAG;
+        self.around.intake.set_flow(if is_away {
+            Flow::Refusing
+        } else if self.is_holding {
+            Flow::Holding
+        } else {
+            Flow::Reading
+        });
     }
 
     /// One slice of the figures that somebody wants.
@@ -498,5 +552,32 @@ impl Driver {
                 "the database refuses a commit, and the batch cannot be kept"
             ),
         }
+    }
+}
+
+/// The number of the request that an encoded envelope answers; none for events that nobody asked for.
+fn reference_id(envelope: &[u8]) -> Option<u64> {
+    let (&REFERENCE_ID_KEY, mut rest) = envelope.split_first()? else { return None };
+    prost::encoding::decode_varint(&mut rest).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ixn_proto::EventAck;
+
+    #[test]
+    fn an_encoded_answer_tells_what_it_answers() {
+        let envelope = |reference_id| ServerEnvelope {
+            reference_id,
+            proxy_client_id: 7,
+            event: Some(Event::EventAck(EventAck::default())),
+            ..ServerEnvelope::default()
+        };
+        for number in [1, 127, 128, u64::MAX] {
+            assert_eq!(reference_id(&encode_envelope(&envelope(number))), Some(number));
+        }
+        assert_eq!(reference_id(&encode_envelope(&envelope(0))), None);
+        assert_eq!(reference_id(b""), None);
     }
 }

@@ -25,8 +25,9 @@ use crate::driver::Message;
 
 /// Events kept in memory for subscribers who keep up.
 const RING_BYTES: usize = 32 << 20;
-/// What may wait in a subscriber's outbound queue before its cursor rests.
+/// What may wait in a subscriber's outbound queue before its cursor rests, and which part of a small queue.
 const AHEAD_BYTES: usize = 1 << 20;
+const AHEAD_PART: usize = 8;
 /// How much one read of the log brings.
 const READ_BYTES: usize = 1 << 20;
 /// How long a full outbound queue is left alone.
@@ -146,7 +147,7 @@ impl Feed {
     pub(crate) fn when_drained(&self, client: ClientRef, outbound: Outbound<Status>) {
         let driver = self.driver.clone();
         self.runtime.spawn(async move {
-            while outbound.waiting_for_client_bytes(client.proxy_client_id) > AHEAD_BYTES {
+            while is_full(&outbound, client.proxy_client_id) {
                 if outbound.is_closed() {
                     return;
                 }
@@ -279,7 +280,7 @@ impl Feed {
                 continue;
             }
             let client = cursor.client.proxy_client_id;
-            while cursor.outbound.waiting_for_client_bytes(client) > AHEAD_BYTES {
+            while is_full(&cursor.outbound, client) {
                 if cursor.outbound.is_closed() {
                     return false;
                 }
@@ -299,6 +300,12 @@ impl Feed {
         }
         true
     }
+}
+
+/// Whether enough waits for a client for now.
+fn is_full(outbound: &Outbound<Status>, client: u32) -> bool {
+    let ahead = AHEAD_BYTES.min(outbound.limits().client_bytes / AHEAD_PART);
+    outbound.waiting_for_client_bytes(client) > ahead
 }
 
 /// What a record takes in the ring; an idle server's heartbeats have no events.
@@ -364,6 +371,7 @@ fn event_tag(envelope: &Bytes) -> Option<u32> {
 mod tests {
     use super::*;
     use ixn_engine::Chosen;
+    use ixn_engine::sessions::ConnectionId;
     use ixn_proto::encoded::encode_envelope;
     use ixn_proto::server_envelope::Event;
     use ixn_proto::{AgentInfo, EventAgentLogin, EventPlacedInWorkbin};
@@ -380,6 +388,52 @@ mod tests {
         assert_eq!(event_tag(&encoded), Some(110));
         let decoded = ServerEnvelope::decode(addressed(encoded, 12)).unwrap();
         assert_eq!((decoded.proxy_client_id, decoded.event_number), (12, 7));
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_whose_queue_overflows_is_reported_to_the_engine_and_another_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("ixn.db").display());
+        let database = ixn_store::open(&url, &ixn_store::OpenOptions::default()).await.unwrap();
+        let (driver, messages) = mpsc::channel();
+        let feed = Feed::new(database, driver, CommitNumber(0));
+        let limits =
+            ixn_sessions::Limits { client_bytes: 1_000, connection_bytes: 10_000, message_bytes: 1_000 };
+        let (outbound, _unread) = ixn_sessions::outbound(limits);
+        let login = encode_envelope(&ServerEnvelope {
+            event: Some(Event::EventAgentLogin(EventAgentLogin {
+                agent: Some(AgentInfo { agent_id: "a".repeat(950), ..AgentInfo::default() }),
+                ..EventAgentLogin::default()
+            })),
+            ..ServerEnvelope::default()
+        });
+        let mut events = BytesMut::new();
+        prost::encoding::encode_varint(login.len() as u64, &mut events);
+        events.extend_from_slice(&login);
+        let record = LogRecord {
+            number: CommitNumber(1),
+            first_event: EventNumber(1),
+            last_event: EventNumber(1),
+            events: events.freeze(),
+        };
+        let client = |proxy_client_id| ClientRef { connection: ConnectionId(1), proxy_client_id };
+        // Little enough waits for the first that the event is tried, and too much for it to fit.
+        outbound.push(1, Bytes::from(vec![0; 100])).unwrap();
+        for (proxy_client_id, goes_on) in [(1, false), (2, true)] {
+            let mut cursor = Cursor {
+                client: client(proxy_client_id),
+                served: Arc::default(),
+                outbound: outbound.clone(),
+                after_event: 0,
+                filter: SharedFilter::default(),
+            };
+            assert_eq!(feed.send(&mut cursor, &record).await, goes_on);
+        }
+        let told = messages.try_recv().unwrap();
+        assert!(matches!(told, Message::Input(Input::ClientOverflowed(of)) if of == client(1)), "{told:?}");
+        assert!(messages.try_recv().is_err());
+        assert_eq!(outbound.waiting_for_client_bytes(1), 0);
+        assert!(outbound.waiting_for_client_bytes(2) > 950);
     }
 
     #[test]

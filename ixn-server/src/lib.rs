@@ -4,6 +4,7 @@
 //! [engine](ixn_engine)'s. What is here must never decide what happens to an interaction, and must never let anything out
 //! that the gate has not released.
 
+mod check_config;
 mod clock;
 mod configuration;
 pub mod driver;
@@ -19,4 +20,5 @@ mod takeover;
 mod welcome;
 mod writer;
 
+pub use check_config::{Findings, check_config};
 pub use server::{Exit, Server, StartError};

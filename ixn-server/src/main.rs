@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use ixn_configuration::Configuration;
-use ixn_server::settings::{Command, Options};
-use ixn_server::{Exit, Server, StartError};
-use ixn_settings::SettingsError;
+use ixn_server::settings::{Command, Options, VARIABLES_OF_OTHERS};
+use ixn_server::{Exit, Findings, Server, StartError, check_config};
+use ixn_settings::{Checked, Settings, UnknownVariable};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -15,13 +15,19 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// The exit code of a server that could not start for a reason outside its settings.
 const COULD_NOT_START: u8 = 69;
+/// The exit code of one whose settings or configuration have mistakes.
+const MISTAKES: u8 = ixn_settings::EXIT_CODE as u8;
 
 fn main() -> ExitCode {
-    let settings = ixn_settings::from_process::<Options>("IXN_");
-    let options = settings.options.clone();
-    if let Some((option, message)) = options.mistake() {
-        SettingsError::from(settings.problem(option, message)).exit();
+    let checked = ixn_settings::from_process::<Options>("IXN_", Options::conflicts);
+    if let Some(Command::CheckConfig) = checked.settings.options.command {
+        return check(&checked);
     }
+    let settings = match checked.without_problems() {
+        Ok(settings) => settings,
+        Err(error) => error.exit(),
+    };
+    let options = &settings.options;
     match options.command {
         Some(Command::SampleConfig) => {
             say(io::stdout(), ixn_configuration::SAMPLE.trim_end());
@@ -31,22 +37,22 @@ fn main() -> ExitCode {
             say(io::stdout(), &format!("{:#}", Configuration::json_schema()));
             return ExitCode::SUCCESS;
         }
-        Some(Command::CheckConfig) => return check_config(&options),
-        None => {}
+        Some(Command::CheckConfig) | None => {}
     }
     if let Err(error) = options.logs.init() {
         say(io::stderr(), &format!("ixn-server: {error}"));
-        return ExitCode::from(ixn_settings::EXIT_CODE as u8);
+        return ExitCode::from(MISTAKES);
     }
-    match serve(&options) {
+    for unknown in unknown_variables(&settings) {
+        tracing::warn!(variable = unknown.name, "{unknown}");
+    }
+    match serve(options) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(error) => {
             // Its sources stand in its sentence.
             say(io::stderr(), &format!("ixn-server: {error}"));
             match error.downcast_ref::<StartError>() {
-                Some(StartError::Configuration(_) | StartError::Compile(_)) => {
-                    ExitCode::from(ixn_settings::EXIT_CODE as u8)
-                }
+                Some(StartError::Configuration(_) | StartError::Compile(_)) => ExitCode::from(MISTAKES),
                 Some(StartError::Stopped) => ExitCode::SUCCESS,
                 _ => ExitCode::from(COULD_NOT_START),
             }
@@ -59,25 +65,43 @@ fn say(mut out: impl Write, text: &str) {
     let _ = writeln!(out, "{text}");
 }
 
-fn check_config(options: &Options) -> ExitCode {
-    let checked = match &options.config {
-        Some(path) => Configuration::read(path),
-        None => Configuration::sample(),
+fn unknown_variables(settings: &Settings<Options>) -> impl Iterator<Item = &UnknownVariable> {
+    settings.unknown_variables.iter().filter(|unknown| !VARIABLES_OF_OTHERS.contains(&unknown.name.as_str()))
+}
+
+fn check(checked: &Checked<Options>) -> ExitCode {
+    for unknown in unknown_variables(&checked.settings) {
+        say(io::stderr(), &format!("warning: {unknown}"));
+    }
+    let Findings { mistakes, database } = match runtime() {
+        Ok(runtime) => runtime.block_on(check_config(checked)),
+        Err(error) => {
+            say(io::stderr(), &format!("ixn-server: {error}"));
+            return ExitCode::from(COULD_NOT_START);
+        }
     };
-    match checked {
-        Ok(_) => {
-            say(io::stdout(), "settings and configuration can be used");
-            ExitCode::SUCCESS
-        }
-        Err(problems) => {
-            say(io::stderr(), &problems.to_string());
-            ExitCode::from(ixn_settings::EXIT_CODE as u8)
-        }
+    mistakes.iter().for_each(|mistake| say(io::stderr(), mistake));
+    if mistakes.is_empty() {
+        say(io::stdout(), "settings and configuration can be used");
+    }
+    match &database {
+        Some(Ok(what)) => say(io::stdout(), &format!("database {what}")),
+        Some(Err(why)) => say(io::stderr(), &format!("database {why}")),
+        None => {}
+    }
+    match database {
+        _ if !mistakes.is_empty() => ExitCode::from(MISTAKES),
+        Some(Err(_)) => ExitCode::from(COULD_NOT_START),
+        _ => ExitCode::SUCCESS,
     }
 }
 
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
 fn serve(options: &Options) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime()?;
     let exit = runtime.block_on(async {
         let stop = CancellationToken::new();
         stop_on_signal(stop.clone())?;

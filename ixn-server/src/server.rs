@@ -20,7 +20,9 @@ use crate::intake::Intake;
 use crate::loader;
 use crate::maintenance::{self, Retention};
 use crate::metrics::{self, Metrics};
-use crate::protocol::{self, InspectionService, Limits, SessionService};
+use crate::protocol::{
+    self, ClientLimits, InspectionService, Limits, Rate, SessionService, SocketLimits, TransportLimits,
+};
 use crate::settings::Options;
 use crate::takeover;
 use crate::welcome::Welcome;
@@ -30,6 +32,15 @@ use crate::writer;
 const ALIVE_WITHIN: Duration = Duration::from_secs(10);
 /// The server counts as ready while a commit has succeeded within this time.
 const COMMITTED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Sockets beyond the streams that may be open: for inspection, and to refuse further streams with a sentence.
+const SPARE_SOCKETS: usize = 1_000;
+/// More than any system has.
+const MAX_SOCKETS: usize = 1 << 30;
+/// The part of the shutdown timeout in which what was applied may become durable; the rest is for telling the clients.
+const PATIENCE_PART: f64 = 0.75;
+/// How long what serves may take to end, once there is nothing left to say.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +52,13 @@ pub enum StartError {
     #[error("the configuration cannot be used: {0}")]
     Compile(#[from] CompileError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; use another address or end what has it")]
+    #[error(
+        "cannot listen on {address}: {source}; end what has it (another ixn-server?), or choose another address with \
+         --{option}"
+    )]
     Listen {
+        /// The option that says so.
+        option: &'static str,
         /// Which.
         address: SocketAddr,
         /// Why.
@@ -115,10 +131,11 @@ impl Server {
     /// Starts: health, then the database, then the engine, then sessions. The protocol's port is opened only when the
     /// database is ours: a server that waits refuses connections, and clients try the other one.
     pub async fn start(options: &Options, stop: &CancellationToken) -> Result<Self, StartError> {
-        let health_listener = listen(options.health_listen).await?;
-        let health_address = address(&health_listener, options.health_listen)?;
+        // Before any port is bound: a mistake changes nothing.
         let configuration = ConfigurationSource::read(options.config.as_deref()).await?;
-        let current = configuration.current();
+        let current = configuration.in_force();
+        let health_listener = listen("health-listen", options.health_listen).await?;
+        let health_address = address("health-listen", &health_listener, options.health_listen)?;
 
         let health = Health::default();
         let started = health.condition(Probe::Startup, "interactions", "rows are being loaded");
@@ -145,10 +162,11 @@ impl Server {
             () = stop.cancelled() => return Err(StartError::Stopped),
             database = takeover::open(options) => database?,
         };
-        let listener = listen(options.listen).await?;
-        let listen = address(&listener, options.listen)?;
+        let listener = listen("listen", options.listen).await?;
+        let listen = address("listen", &listener, options.listen)?;
         let info = database.info().await?;
         let (engine, writer) = takeover::load(options, &current, &*database, &metrics.health_info).await?;
+        let compiler = engine.compiler();
         drop(starting);
         started.ok();
         primary.ok();
@@ -174,16 +192,8 @@ impl Server {
         let ended = spawn_driver(Driver::new(engine, messages, around))?;
 
         let draining = CancellationToken::new();
-        let limits = Limits {
-            handshake: options.handshake_timeout.into(),
-            outbound: ixn_sessions::Limits {
-                client_bytes: options.client_queue_limit.as_usize(),
-                connection_bytes: options.connection_queue_limit.as_usize(),
-                ..ixn_sessions::Limits::default()
-            },
-            connections: options.max_connections,
-        };
-        let sessions = SessionService::new(driver.clone(), intake.clone(), limits, draining.clone());
+        let sessions =
+            SessionService::new(driver.clone(), intake.clone(), session_limits(options), draining.clone());
         let inspection = InspectionService::new(
             driver.clone(),
             Arc::clone(&database),
@@ -193,7 +203,7 @@ impl Server {
             listener,
             sessions,
             inspection,
-            options.max_message.as_usize(),
+            transport_limits(options),
             stopped.clone(),
         ));
         let retention = Retention {
@@ -210,7 +220,8 @@ impl Server {
         )));
         tasks.push(tokio::spawn(maintenance::heartbeats(driver.clone(), counters, stopped.clone())));
         tasks.push(tokio::spawn(metrics::follow(driver.clone(), feed, latest, stopped.clone())));
-        tasks.push(tokio::spawn(configuration.follow(driver.clone(), stopped.clone())));
+        let valid = metrics.own.configuration_valid.clone();
+        tasks.push(tokio::spawn(configuration.follow(compiler, driver.clone(), valid, stopped.clone())));
 
         Welcome {
             listen,
@@ -244,20 +255,14 @@ impl Server {
                 self.metrics.run_mode.set(metrics::run_mode::EXIT);
                 self.primary.fail("the server is shutting down");
                 self.draining.cancel();
-                let _ = self.driver.send(Message::Shutdown);
-                match tokio::time::timeout(self.shutdown_timeout, &mut self.ended).await {
-                    Ok(ended) => ended,
-                    Err(_) => {
-                        tracing::warn!("the last commit did not end within the shutdown timeout");
-                        Ok(Ended::Shutdown)
-                    }
-                }
+                self.leave().await
             }
         };
         self.stopped.cancel();
-        for task in self.tasks {
-            // A transport that does not end by itself ends with the process.
-            let _ = tokio::time::timeout(Duration::from_secs(2), task).await;
+        let all = futures::future::join_all(self.tasks);
+        if tokio::time::timeout(ENDING, all).await.is_err() {
+            // They end with the process.
+            tracing::warn!("some clients do not read to the end; their connections are cut");
         }
         match ended {
             Ok(Ended::Shutdown) => Exit::Shutdown,
@@ -267,12 +272,61 @@ impl Server {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+impl Server {
+    /// Lets the engine finish. When the database does not let it, the clients are told all the same: what was applied and
+    /// is not durable stays without an answer.
+    async fn leave(&mut self) -> Result<Ended, tokio::sync::oneshot::error::RecvError> {
+        let patience = self.shutdown_timeout.mul_f64(PATIENCE_PART);
+        let _ = self.driver.send(Message::Shutdown);
+        if let Ok(ended) = tokio::time::timeout(patience, &mut self.ended).await {
+            return ended;
+        }
+        tracing::warn!("the last commit does not end; leaving without it");
+        let _ = self.driver.send(Message::GiveUp);
+        let rest = self.shutdown_timeout.saturating_sub(patience);
+        tokio::time::timeout(rest, &mut self.ended).await.unwrap_or(Ok(Ended::Shutdown))
+    }
 }
 
-fn address(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|source| StartError::Listen { address: asked, source })
+fn session_limits(options: &Options) -> Limits {
+    Limits {
+        handshake: options.handshake_timeout.into(),
+        outbound: ixn_sessions::Limits {
+            client_bytes: options.client_queue_limit.as_usize(),
+            connection_bytes: options.connection_queue_limit.as_usize(),
+            ..ixn_sessions::Limits::default()
+        },
+        connections: options.max_connections,
+        client: ClientLimits {
+            in_flight: options.client_requests_in_flight,
+            rate: Rate::new(options.client_request_rate, options.client_request_rate),
+        },
+        registrations: Rate::new(options.registration_rate, options.registration_rate.saturating_mul(2)),
+    }
+}
+
+fn transport_limits(options: &Options) -> TransportLimits {
+    let connections = usize::try_from(options.max_connections).unwrap_or(usize::MAX);
+    TransportLimits {
+        sockets: SocketLimits {
+            handshake: options.handshake_timeout.into(),
+            sockets: connections.saturating_add(SPARE_SOCKETS).min(MAX_SOCKETS),
+        },
+        keepalive: options.keepalive.into(),
+        message_bytes: options.max_message.as_usize(),
+    }
+}
+
+async fn listen(option: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { option, address, source })
+}
+
+fn address(
+    option: &'static str,
+    listener: &TcpListener,
+    asked: SocketAddr,
+) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Listen { option, address: asked, source })
 }
 
 fn spawn_driver(driver: Driver) -> Result<tokio::sync::oneshot::Receiver<Ended>, StartError> {

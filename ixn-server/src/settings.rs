@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{ArgAction, Parser, Subcommand};
-use ixn_settings::{ByteSize, TimeSpan};
+use ixn_settings::{ByteSize, Conflict, TimeSpan};
+use ixn_store::StoreError;
 use ixn_telemetry::LogOptions;
 
 /// Keeps every open interaction, moves it between queues, routes it to agents, and tells reporting about every step.
@@ -18,16 +20,16 @@ pub struct Options {
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Where clients connect (the IXN protocol, gRPC).
-    #[arg(long, default_value = "127.0.0.1:7120")]
+    #[arg(long, default_value = "127.0.0.1:7120", value_parser = ip_and_port, value_name = "IP:PORT")]
     pub listen: SocketAddr,
     /// Where health and metrics are served (HTTP).
-    #[arg(long, default_value = "127.0.0.1:13131")]
+    #[arg(long, default_value = "127.0.0.1:13131", value_parser = ip_and_port, value_name = "IP:PORT")]
     pub health_listen: SocketAddr,
     /// Listen beyond this machine although clients do not authenticate.
     #[arg(long, action = ArgAction::Set, default_value_t = false, value_name = "true|false")]
     pub allow_unauthenticated: bool,
     /// The database: postgres://USER:PASSWORD@HOST/DATABASE or sqlite://PATH. Default: SQLite in the data directory.
-    #[arg(long)]
+    #[arg(long, value_parser = database_url)]
     pub database_url: Option<String>,
     /// Use the database although it is set up to lose acknowledged work in a crash (fsync or synchronous_commit off).
     #[arg(long, action = ArgAction::Set, default_value_t = false, value_name = "true|false")]
@@ -37,37 +39,50 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// The configuration objects: queues, views, strategies, agents … (YAML). Read again when the file changes.
     /// Default: the sample that is built in.
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub config: Option<PathBuf>,
     /// The tenant's short id, on every metric.
-    #[arg(long, default_value = "0001")]
+    #[arg(long, default_value = "0001", value_parser = short_id)]
     pub tenant_sid: String,
     /// The tenant's number in the protocol.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     pub tenant_dbid: i32,
     /// How much may be on its way through the server before streams are read no further.
-    #[arg(long, default_value = "64MiB")]
+    #[arg(long, default_value = "64MiB", value_parser = some_bytes)]
     pub waiting_limit: ByteSize,
-    /// How many connections may be open.
-    #[arg(long, default_value_t = 20_000)]
+    /// How many streams may be open; TCP connections may be 1,000 more.
+    #[arg(long, default_value_t = 20_000, value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
     pub max_connections: u64,
-    /// How long a new stream may stay silent.
-    #[arg(long, default_value = "10s")]
+    /// How long a new connection, and a new stream, may stay silent.
+    #[arg(long, default_value = "10s", value_parser = some_time)]
     pub handshake_timeout: TimeSpan,
+    /// How often a silent client is asked whether it is still there (HTTP/2 ping), and how long it has to answer.
+    #[arg(long, default_value = "20s", value_parser = some_time)]
+    pub keepalive: TimeSpan,
+    /// How many clients may register in a second, all together; twice as many at once. More are put off, and refused when
+    /// they would wait for more than 10 s. 0: any number.
+    #[arg(long, default_value_t = 5_000)]
+    pub registration_rate: u32,
+    /// How many requests of one logical client may be without an answer; more are refused. 0: any number.
+    #[arg(long, default_value_t = 1_000)]
+    pub client_requests_in_flight: u32,
+    /// How many requests a second one logical client may send, and how many at once; more are refused. 0: any number.
+    #[arg(long, default_value_t = 20_000)]
+    pub client_request_rate: u32,
     /// The largest message that a client may send; a larger one ends its stream.
-    #[arg(long, default_value = "16MiB")]
+    #[arg(long, default_value = "16MiB", value_parser = some_bytes)]
     pub max_message: ByteSize,
     /// How much may wait for one logical client before it is dropped as too slow.
-    #[arg(long, default_value = "8MiB")]
+    #[arg(long, default_value = "8MiB", value_parser = some_bytes)]
     pub client_queue_limit: ByteSize,
     /// How much may wait for all clients of one connection before it is closed as too slow.
-    #[arg(long, default_value = "256MiB")]
+    #[arg(long, default_value = "256MiB", value_parser = some_bytes)]
     pub connection_queue_limit: ByteSize,
     /// How long reporting events are kept for subscribers that resume.
-    #[arg(long, default_value = "15min")]
+    #[arg(long, default_value = "15min", value_parser = some_time)]
     pub log_retention: TimeSpan,
     /// How many bytes of reporting events are kept for subscribers that resume.
-    #[arg(long, default_value = "1GiB")]
+    #[arg(long, default_value = "1GiB", value_parser = some_bytes)]
     pub log_retention_size: ByteSize,
     /// How long a shutdown may take.
     #[arg(long, default_value = "10s")]
@@ -80,7 +95,10 @@ pub struct Options {
 /// What ixn-server can do besides serving.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Check the settings and the configuration objects, name every mistake, and leave.
+    /// Check the settings and the configuration objects, name every mistake, look at the database, and leave.
+    ///
+    /// Give it what the server is given. It binds no port and changes nothing; a server may be running beside it. It exits
+    /// with 0 when a server could start, with 64 when there are mistakes, with 69 when the database cannot be used.
     CheckConfig,
     /// Print the sample configuration, a good example to copy, and leave.
     SampleConfig,
@@ -97,22 +115,117 @@ impl Options {
         }
     }
 
-    /// Why these options cannot be used together: the option and a sentence.
-    pub fn mistake(&self) -> Option<(&'static str, String)> {
-        for (name, address) in [("listen", self.listen), ("health-listen", self.health_listen)] {
-            if name == "listen" && !address.ip().is_loopback() && !self.allow_unauthenticated {
-                return Some((
-                    name,
-                    format!(
-                        "{address} is reachable from other machines and clients do not authenticate; listen on \
-                         127.0.0.1, or say --allow-unauthenticated=true"
-                    ),
-                ));
-            }
+    /// Options that cannot be used together.
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        let mut found = Vec::new();
+        let Self { listen, health_listen, .. } = self;
+        if !listen.ip().is_loopback() && !self.allow_unauthenticated {
+            let message = format!(
+                "{listen} is reachable from other machines and clients do not authenticate; listen on 127.0.0.1, or say \
+                 --allow-unauthenticated=true"
+            );
+            found.push(Conflict { options: &["listen", "allow-unauthenticated"], message });
         }
-        if self.tenant_dbid < 1 {
-            return Some(("tenant-dbid", "a tenant's number is 1 or more".into()));
+        if listen == health_listen && listen.port() != 0 {
+            let message = format!("{listen} is the address of --listen already; choose another port");
+            found.push(Conflict { options: &["health-listen", "listen"], message });
         }
-        None
+        found
+    }
+}
+
+/// Variables that begin with `IXN_` and are read by other programs than this one.
+pub const VARIABLES_OF_OTHERS: [&str; 2] = ["IXN_SERVER", "IXN_CLIENT_NAME"];
+
+fn ip_and_port(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let port = text.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(7120_u16);
+        format!(
+            "write an IP address and a port, such as 127.0.0.1:{port} or [::1]:{port} (names are not looked up)"
+        )
+    })
+}
+
+fn database_url(text: &str) -> Result<String, String> {
+    match ixn_store::check_address(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(StoreError::Address(reason)) => Err(reason),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn short_id(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("write the tenant's short id, without blanks, such as 0001".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn some_time(text: &str) -> Result<TimeSpan, String> {
+    let time: TimeSpan = text.parse().map_err(|error: ixn_settings::ParseTimeSpanError| error.to_string())?;
+    if std::time::Duration::from(time).is_zero() { Err("write more than 0".to_owned()) } else { Ok(time) }
+}
+
+fn some_bytes(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|error: ixn_settings::ParseByteSizeError| error.to_string())?;
+    if size.bytes() == 0 { Err("write more than 0".to_owned()) } else { Ok(size) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said about these flags, one line each.
+    fn refusals(flags: &[&str]) -> Vec<String> {
+        let arguments = std::iter::once("ixn-server").chain(flags.iter().copied()).map(Into::into);
+        let checked = ixn_settings::check::<Options>("IXN_", arguments, &[], Options::conflicts).unwrap();
+        checked.problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let refused = refusals(&[
+            "--log-level=bogus",
+            "--log-retention=0",
+            "--tenant-sid=",
+            "--tenant-dbid=0",
+            "--listen=localhost:7301",
+            "--health-listen=7302",
+            "--max-message=0",
+            "--database-url=mysql://host/db",
+        ]);
+        let expected = [
+            "--listen: \"localhost:7301\" is not accepted: write an IP address and a port, such as 127.0.0.1:7301 or \
+             [::1]:7301 (names are not looked up)",
+            "--health-listen: \"7302\" is not accepted: write an IP address and a port, such as 127.0.0.1:7120",
+            "--database-url: \"mysql://host/db\" is not accepted: give postgres://",
+            "--tenant-sid: \"\" is not accepted: write the tenant's short id",
+            "--tenant-dbid: \"0\" is not accepted: 0 is not in 1..",
+            "--max-message: \"0\" is not accepted: write more than 0",
+            "--log-retention: \"0\" is not accepted: write more than 0",
+            "--log-level: \"bogus\" is not accepted: write a level (off, error, warn, info, debug, trace)",
+        ];
+        assert_eq!(refused.len(), expected.len(), "{refused:#?}");
+        for (refused, expected) in refused.iter().zip(expected) {
+            assert!(refused.starts_with(expected), "{refused:?} is not {expected:?}");
+        }
+    }
+
+    #[test]
+    fn what_options_say_together_is_told_too() {
+        let refused =
+            refusals(&["--listen=0.0.0.0:7120", "--health-listen=0.0.0.0:7120", "--shutdown-timeout=0"]);
+        assert_eq!(refused.len(), 2, "{refused:?}");
+        assert!(
+            refused[0].starts_with("--listen: 0.0.0.0:7120 is reachable from other machines"),
+            "{refused:?}"
+        );
+        assert!(
+            refused[1].starts_with("--health-listen: 0.0.0.0:7120 is the address of --listen"),
+            "{refused:?}"
+        );
+        // Both may be any free port; and what is not known to be wanted is no conflict.
+        assert_eq!(refusals(&["--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0"]), [""; 0]);
+        assert_eq!(refusals(&["--listen=0.0.0.0:7120", "--allow-unauthenticated=perhaps"]).len(), 1);
     }
 }

@@ -1,20 +1,23 @@
 //! Becoming the server of a database: open it, wait for whoever holds it, take it over, and bring the engine to where it
 //! stood.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ixn_configuration::Configuration;
 use ixn_engine::Engine;
-use ixn_engine::compile::compile;
+use ixn_engine::compile::Compiler;
 use ixn_engine::idempotency::MAX_KEYS;
 use ixn_engine::restore::RestoreError;
+use ixn_engine::sessions::AnnouncedLimits;
 use ixn_engine::vocabulary::Vocabulary;
 use ixn_store::{Database, OpenOptions, StoreError, Writer};
 use ixn_telemetry::ServerMetrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::configuration::tell_retired_queues;
 use crate::metrics::run_mode;
 use crate::server::StartError;
 use crate::settings::Options;
@@ -25,16 +28,15 @@ pub(crate) async fn open(options: &Options) -> Result<Arc<dyn Database>, StartEr
         path: options.data_dir.display().to_string(),
         source,
     })?;
-    let holder =
-        format!("ixn-server {}:{}", gethostname::gethostname().to_string_lossy(), std::process::id());
-    let open = OpenOptions { allow_unsafe_durability: options.allow_unsafe_durability, holder };
+    let open = OpenOptions { allow_unsafe_durability: options.allow_unsafe_durability, holder: holder() };
+    let shown = shown_database(options);
     let mut told = false;
     let database = loop {
         match ixn_store::open(&options.database(), &open).await {
             Ok(database) => break database,
             Err(StoreError::Unavailable(error)) => {
                 if !std::mem::replace(&mut told, true) {
-                    tracing::warn!(error, "the database is not available; waiting for it");
+                    tracing::warn!(error, "the database {shown} is not available; waiting for it");
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -42,7 +44,15 @@ pub(crate) async fn open(options: &Options) -> Result<Arc<dyn Database>, StartEr
         }
     };
     database
-        .lock(&|holder| tracing::warn!(holder, "another server holds the database; waiting for it to end"))
+        .lock(&|holder| {
+            // An option that gives this server a database of its own.
+            let other = if options.database_url.is_some() { "database-url" } else { "data-dir" };
+            tracing::warn!(
+                holder,
+                database = shown,
+                "another server holds the database {shown}: {holder}; waiting for it to end (--{other} chooses another)"
+            );
+        })
         .await?;
     Ok(database)
 }
@@ -61,9 +71,13 @@ pub(crate) async fn load(
     let (taken_over, writer) = database.take_over(now.0).await?;
     metrics.switch_to_primary_time.set((clock::now().0 / 1000) as i64);
     metrics.run_mode.set(run_mode::PRIMARY);
-    let mut vocabulary = Vocabulary::new(i64::from(options.tenant_dbid), taken_over.id_prefix.clone());
-    let setup = compile(configuration, &mut vocabulary)?;
-    let mut engine = Engine::new(setup, vocabulary, &taken_over, now);
+    let vocabulary = Vocabulary::new(i64::from(options.tenant_dbid), taken_over.id_prefix.clone());
+    let compiled = Compiler::new(&vocabulary).compile(configuration)?;
+    let mut engine = Engine::new(compiled, vocabulary, &taken_over, now);
+    engine.announce(AnnouncedLimits {
+        message_bytes: options.max_message.as_usize() as u64,
+        requests_in_flight: options.client_requests_in_flight,
+    });
     let mut restored: Result<usize, RestoreError> = Ok(0);
     database
         .load_interactions(&mut |page| {
@@ -82,10 +96,12 @@ pub(crate) async fn load(
     for (agent, row) in &agents {
         engine.restore_agent(agent, row)?;
     }
-    for row in database.load_idempotency(now.0 / 1000, MAX_KEYS).await? {
+    // The newest come first, so that the bound cuts off the oldest.
+    for row in database.load_idempotency(now.0 / 1000, MAX_KEYS).await?.iter().rev() {
         engine.restore_idempotency(row);
     }
     engine.recover();
+    tell_retired_queues(&engine, &BTreeMap::new());
     metrics.db_init_end_time.set((clock::now().0 / 1000) as i64);
     metrics.db_init_in_progress.set(0);
     tracing::info!(
@@ -111,11 +127,19 @@ pub(crate) fn keep_alive(beat: ixn_telemetry::Beat) -> tokio_util::sync::DropGua
     token.drop_guard()
 }
 
+/// How this process is called to others who want the database.
+pub(crate) fn holder() -> String {
+    format!("ixn-server {}:{}", gethostname::gethostname().to_string_lossy(), std::process::id())
+}
+
 /// The database, as the welcome names it.
 pub(crate) fn shown_database(options: &Options) -> String {
     match &options.database_url {
-        // Without user and password.
-        Some(url) => url.rsplit('@').next().unwrap_or_default().to_owned(),
+        // Without user, password and parameters, in which there may be a password too.
+        Some(url) => {
+            let address = url.rsplit('@').next().unwrap_or_default();
+            address.split('?').next().unwrap_or_default().to_owned()
+        }
         None => options.data_dir.join("ixn.db").display().to_string(),
     }
 }

@@ -1,9 +1,13 @@
 //! The command line: what is common to all commands, and their list.
 
+use std::time::Duration;
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
+use crate::duration::duration;
 use crate::output::Output;
+use crate::server_address::server_address;
 
 /// The command line of IXN.
 #[derive(Debug, Parser)]
@@ -28,15 +32,19 @@ pub(crate) struct Arguments {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Common {
-    /// The server.
+    /// The server: host:port, or http://host:port.
     #[arg(
         long,
         global = true,
         env = "IXN_SERVER",
         default_value = "http://127.0.0.1:7120",
-        value_name = "URL"
+        value_parser = server_address,
+        value_name = "ADDRESS"
     )]
     pub server: String,
+    /// How long to wait for a server that is not there at first, such as 30s; 0 = try once.
+    #[arg(long, global = true, default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub connect_timeout: Duration,
     /// One JSON object a line on standard output, no progress bar.
     #[arg(long, global = true)]
     pub json: bool,
@@ -78,6 +86,8 @@ pub(crate) enum Command {
     Move(commands::move_to::Move),
     /// Watch the reporting stream.
     Watch(commands::watch::Watch),
+    /// Put a load of whole lifecycles on a server, and find out whether any was lost or done twice.
+    Load(commands::load::Load),
 }
 
 #[cfg(test)]
@@ -93,8 +103,7 @@ mod tests {
 
     #[test]
     fn common_options_may_stand_after_the_command() {
-        let arguments =
-            Arguments::try_parse_from(["ixnctl", "queues", "--json", "--server", "http://h:1"]).unwrap();
+        let arguments = Arguments::try_parse_from(["ixnctl", "queues", "--json", "--server", "h:1"]).unwrap();
         assert!(arguments.common.json);
         assert_eq!(arguments.common.server, "http://h:1");
     }

@@ -5,37 +5,43 @@ use std::time::Duration;
 use ixn_client::{Client, ClientError, ClientOptions};
 use ixn_proto::inspection_client::InspectionClient;
 use ixn_proto::{
-    AgentStatus, ClientType, GetInteractionRequest, GetInteractionResponse, InteractionProperties,
-    ListAgentsRequest, ListInteractionsRequest, ListQueuesRequest, ListViewsRequest, PageRequest,
-    QueueStatus, ViewStatus,
+    AgentStatus, ClientType, GetInteractionRequest, GetInteractionResponse, GetServerRequest,
+    GetServerResponse, InteractionProperties, ListAgentsRequest, ListInteractionsRequest, ListQueuesRequest,
+    ListViewsRequest, PageRequest, QueueStatus, ViewStatus,
 };
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use crate::arguments::Common;
 use crate::exit::Failure;
+use crate::first_contact::{NotReached, attempt_timeout, reach};
 
 /// How many rows are asked for at once: the most that the server gives.
 const PAGE_ROWS: u32 = 1_000;
-/// How long the server may take to be connected to, and to answer one page.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the server may take to answer one page.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a request may take, a restart of the server included.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(60);
 /// The largest answer that is read, bytes.
 const LARGEST_ANSWER_BYTES: usize = 64 << 20;
 
-/// Connects and registers as `client_type`. One attempt: who wants to wait for a server says so to his shell.
+/// Connects and registers as `client_type`, waiting for the server as `--connect-timeout` says.
 ///
 /// # Errors
 /// The server cannot be reached or refuses the registration.
 pub(crate) async fn connect(common: &Common, client_type: ClientType) -> Result<Client, Failure> {
     let options = ClientOptions {
+        connect_timeout: attempt_timeout(common),
         connect_deadline: Duration::ZERO,
         request_deadline: REQUEST_DEADLINE,
         ..ClientOptions::new(&common.server, &common.client_name, client_type)
     };
-    Client::connect(options).await.map_err(|error| failure(common, error))
+    reach(common, async || match Client::connect(options.clone()).await {
+        Ok(client) => Ok(client),
+        Err(ClientError::Unreachable { reason, .. }) => Err(NotReached::Yet(reason)),
+        Err(error) => Err(NotReached::Ever(failure(common, error))),
+    })
+    .await
 }
 
 /// True when the server, not the request, is the reason.
@@ -74,20 +80,27 @@ pub(crate) struct Inspector {
 }
 
 impl Inspector {
-    /// Nothing is connected before the first question.
+    /// Nothing is connected before the first question. For those who have a connection to the server already.
     ///
     /// # Errors
     /// The address cannot be used.
     pub(crate) fn new(common: &Common) -> Result<Self, Failure> {
-        let server = common.server.clone();
-        let unusable = |problem: String| Failure::Usage(format!("--server {server}: {problem}"));
-        if !server.starts_with("http://") {
-            return Err(unusable("give an address like http://host:7120".to_owned()));
-        }
-        let endpoint = Endpoint::from_shared(server.clone()).map_err(|error| unusable(error.to_string()))?;
-        let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT).connect_lazy();
+        Ok(Self::over(common, endpoint(common)?.connect_lazy()))
+    }
+
+    /// Connects, waiting for the server as `--connect-timeout` says.
+    ///
+    /// # Errors
+    /// The server cannot be reached.
+    pub(crate) async fn connect(common: &Common) -> Result<Self, Failure> {
+        let endpoint = endpoint(common)?;
+        let connect = async || endpoint.connect().await.map_err(|error| NotReached::Yet(innermost(&error)));
+        Ok(Self::over(common, reach(common, connect).await?))
+    }
+
+    fn over(common: &Common, channel: Channel) -> Self {
         let client = InspectionClient::new(channel).max_decoding_message_size(LARGEST_ANSWER_BYTES);
-        Ok(Self { server, client })
+        Self { server: common.server.clone(), client }
     }
 
     /// All queues.
@@ -157,6 +170,15 @@ impl Inspector {
         Ok(answer.map_err(|status| self.failure(&status))?.into_inner())
     }
 
+    /// The server itself.
+    ///
+    /// # Errors
+    /// The server is unavailable.
+    pub(crate) async fn server(&self) -> Result<GetServerResponse, Failure> {
+        let answer = self.client.clone().get_server(GetServerRequest {}).await;
+        Ok(answer.map_err(|status| self.failure(&status))?.into_inner())
+    }
+
     /// Interactions page by page, at most `limit` in all.
     pub(crate) fn interactions(
         self,
@@ -188,15 +210,26 @@ impl Inspector {
     }
 }
 
+fn endpoint(common: &Common) -> Result<Endpoint, Failure> {
+    let server = &common.server;
+    let endpoint = Endpoint::from_shared(server.clone())
+        .map_err(|error| Failure::Usage(format!("--server {server}: {error}")))?;
+    Ok(endpoint.connect_timeout(attempt_timeout(common)).timeout(ANSWER_TIMEOUT))
+}
+
 /// The innermost cause: what wraps it says only that there is a transport.
-fn reason(status: &Status) -> String {
-    let mut innermost: &dyn std::error::Error = status;
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    match innermost.downcast_ref::<Status>() {
-        Some(status) => status.message().to_owned(),
-        None => innermost.to_string(),
+    innermost.to_string()
+}
+
+fn reason(status: &Status) -> String {
+    match std::error::Error::source(status) {
+        Some(source) => innermost(source),
+        None => status.message().to_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! How the program ends: the exit codes, and the errors that end it.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Why the program ends before its work is done, or with a part of it not done.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +12,20 @@ pub(crate) enum Failure {
     /// A value on the command line cannot be used.
     #[error("{0}")]
     Usage(String),
-    /// The server cannot be reached, or went away for good.
+    /// The server could not be reached at first.
+    #[error(
+        "nobody serves at {server}{}: {reason}; start the server, name another address with --server, or wait longer \
+         with --connect-timeout", waited_text(*waited)
+    )]
+    Unreachable {
+        /// The address.
+        server: String,
+        /// How long it was tried; zero = once.
+        waited: Duration,
+        /// What the last attempt met.
+        reason: String,
+    },
+    /// The server went away for good, or does not answer.
     #[error("the server at {server} is unavailable: {reason}; start it, or name another one with --server")]
     Unavailable {
         /// The address.
@@ -30,13 +44,17 @@ pub(crate) enum Failure {
     Output(#[from] std::io::Error),
 }
 
+fn waited_text(waited: Duration) -> String {
+    if waited.is_zero() { String::new() } else { format!(", tried for {waited:?}") }
+}
+
 impl Failure {
     /// The exit code. The numbers are documented: they never change their meaning.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Failure::Partly(_) | Failure::Refused(_) | Failure::Output(_) => 1,
             Failure::Usage(_) => 2,
-            Failure::Unavailable { .. } => 69,
+            Failure::Unreachable { .. } | Failure::Unavailable { .. } => 69,
             Failure::TimedOut(_) => 124,
         })
     }

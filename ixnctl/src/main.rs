@@ -9,13 +9,19 @@ mod agent;
 mod arguments;
 mod commands;
 mod connection;
+mod duration;
 mod email;
 mod exit;
+mod first_contact;
+mod load;
 mod message_json;
+mod names;
 mod output;
+mod server_address;
 mod submission;
+mod troubles;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -26,9 +32,16 @@ use crate::output::printable;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let level = if arguments.common.verbose { "debug" } else { "off" };
-    tracing_subscriber::fmt().with_env_filter(level).with_writer(io::stderr).init();
-    let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Our own words: what the libraries below say of every frame drowns them.
+    let filter = if arguments.common.verbose { "ixnctl=debug,ixn_client=debug" } else { "off" };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    log.with_ansi(io::stderr().is_terminal()).init();
+    // A load leaves the other processors to the server, which often shares the machine.
+    let mut runtime = match arguments.command {
+        Command::Load(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let ended = match runtime.enable_all().build() {
         Ok(runtime) => {
             let ended = runtime.block_on(run(&arguments));
             // A read of standard input cannot be called back: do not wait for it.
@@ -61,5 +74,6 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Stop(stop) => commands::stop::run(common, stop).await,
         Command::Move(to) => commands::move_to::run(common, to).await,
         Command::Watch(watch) => commands::watch::run(common, watch).await,
+        Command::Load(load) => commands::load::run(common, load).await,
     }
 }

@@ -82,6 +82,25 @@ impl Output {
     }
 }
 
+/// Remarks above one progress bar, from any task.
+#[derive(Clone, Debug)]
+pub(crate) struct Remarks {
+    output: Output,
+    bar: ProgressBar,
+}
+
+impl Remarks {
+    /// Remarks above this bar, which may be hidden.
+    pub(crate) fn new(output: Output, bar: &ProgressBar) -> Self {
+        Self { output, bar: bar.clone() }
+    }
+
+    /// Writes one to standard error.
+    pub(crate) fn say(&self, remark: &str) {
+        self.output.remark(&self.bar, remark);
+    }
+}
+
 /// A table with aligned columns: numbers to the right, text to the left.
 #[derive(Debug)]
 pub(crate) struct Table {

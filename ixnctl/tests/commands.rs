@@ -45,6 +45,122 @@ fn path(path: &std::path::Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// Standard error.
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn count(text: &str, part: &str) -> usize {
+    text.lines().filter(|line| line.contains(part)).count()
+}
+
+/// A file of so many lines to submit.
+fn lines_of_e_mail(number: usize) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    for _ in 0..number {
+        writeln!(file, "{{\"media_type\":\"email\"}}").unwrap();
+    }
+    file
+}
+
+#[tokio::test]
+async fn a_server_that_starts_late_is_waited_for_and_that_is_said() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let mut children = Vec::new();
+    for arguments in [&["queues"][..], &["submit"], &["agent", "--auto", "--until-empty"]] {
+        // Without the scheme, which may be left out.
+        let mut child = command(&address.to_string(), &[arguments, &["--connect-timeout", "55s"]].concat());
+        let mut child = child.spawn().unwrap();
+        let mut remarks = BufReader::new(child.stderr.take().unwrap()).lines();
+        let remark = timeout(DEADLINE, remarks.next_line()).await.unwrap().unwrap().expect("a remark");
+        assert!(remark.contains(&format!("nobody serves at http://{address}")), "{remark}");
+        children.push((child, remarks));
+    }
+    let _server = StandIn::start_at(address).await;
+    for (mut child, mut remarks) in children {
+        let remark = timeout(DEADLINE, remarks.next_line()).await.unwrap().unwrap().expect("a remark");
+        assert!(remark.contains("connected to"), "{remark}");
+        assert!(timeout(DEADLINE, child.wait()).await.unwrap().unwrap().success());
+    }
+}
+
+#[tokio::test]
+async fn that_the_database_is_away_is_said_once_and_that_it_is_back() {
+    let server = StandIn::start().await;
+    let file = lines_of_e_mail(50);
+    server.world().refusals_without_database = 150;
+    let output = ixnctl(&server.url(), &["submit", "--json", path(file.path())]).await;
+    assert_eq!(code(&output), 0);
+    assert_eq!(objects(&output).last().map(|summary| summary["submitted"].clone()), Some(json!(50)));
+    let said = said(&output);
+    assert_eq!(count(&said, "DATABASE_UNAVAILABLE"), 1, "{said}");
+    assert_eq!(count(&said, "answers again"), 1, "{said}");
+    assert_eq!(said.lines().count(), 2, "{said}");
+}
+
+#[tokio::test]
+async fn names_that_there_are_not_are_said_at_once_with_near_ones() {
+    let server = StandIn::start().await;
+    let agents = ixnctl(&server.url(), &["agent", "--auto", "--agents", "alice,alise,zoe"]).await;
+    assert_eq!(code(&agents), 1);
+    let remarks = said(&agents);
+    for part in ["agent alise: ", "did you mean 'alice'?", "agent zoe: "] {
+        assert!(remarks.contains(part), "{part}: {remarks}");
+    }
+    let by_hand = ixnctl(&server.url(), &["agent", "bobb"]).await;
+    assert_eq!(code(&by_hand), 1);
+    assert!(said(&by_hand).contains("did you mean 'bob'?"), "{by_hand:?}");
+    let wait = ["agent", "--auto", "--agents", "alice", "--until-empty", "--queue", "inbox,overflw"];
+    let queues = ixnctl(&server.url(), &wait).await;
+    assert_eq!(code(&queues), 2);
+    assert!(said(&queues).contains("there is no queue 'overflw': did you mean 'overflow'?"), "{queues:?}");
+    let place = ["agent", "--auto", "--agents", "alice", "--done", "place:inbx"];
+    assert_eq!(code(&ixnctl(&server.url(), &place).await), 2);
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_to_a_crew_is_told_once_and_counted() {
+    let server = StandIn::start().await;
+    ixnctl(&server.url(), &["submit", path(lines_of_e_mail(5).path())]).await;
+    server.world().refused_accepts = 3;
+    let output = ixnctl(&server.url(), &["agent", "--auto", "--until-empty", "--json"]).await;
+    assert_eq!(code(&output), 0);
+    assert_eq!(objects(&output), [json!({"accepted": 5, "stopped": 5, "refused": 3})]);
+    let said = said(&output);
+    assert_eq!(count(&said, "refused to accept: UNKNOWN_TICKET (46)"), 1, "{said}");
+    assert_eq!(count(&said, "refused to accept 3 times: UNKNOWN_TICKET"), 1, "{said}");
+}
+
+#[tokio::test]
+async fn verbose_tells_what_the_connection_does_and_not_every_frame() {
+    let server = StandIn::start().await;
+    let output = ixnctl(&server.url(), &["submit", "--verbose"]).await;
+    let said = said(&output);
+    assert_eq!(count(&said, "connected"), 1, "{said}");
+    assert!(!said.contains("h2") && !said.contains("hyper"), "{said}");
+}
+
+#[tokio::test]
+async fn watch_from_zero_begins_with_the_oldest_event_that_is_held() {
+    let server = StandIn::start().await;
+    ixnctl(&server.url(), &["submit", path(lines_of_e_mail(3).path())]).await;
+    ixnctl(&server.url(), &["stop", "--queue", "inbox"]).await;
+    let events = async |from: &[&str]| {
+        let watch = [&["watch", "--json", "--count", "3"], from].concat();
+        let output = timeout(DEADLINE, command(&server.url(), &watch).output()).await;
+        objects(&output.expect("there are three events").unwrap())
+    };
+    let all = events(&["--from", "0"]).await;
+    let kinds: Vec<&str> = all.iter().filter_map(|event| event["event"].as_str()).collect();
+    assert_eq!(kinds, ["event_processing_stopped"; 3]);
+    let second = all[1]["event_number"].as_u64().unwrap();
+    let mut rest = command(&server.url(), &["watch", "--json", "--count", "1", "--from"]);
+    let rest = timeout(DEADLINE, rest.arg(second.to_string()).output()).await.unwrap().unwrap();
+    assert_eq!(objects(&rest), all[2..]);
+}
+
 #[tokio::test]
 async fn e_mail_is_submitted_once_however_often_it_is_run() {
     let server = StandIn::start().await;
@@ -146,8 +262,12 @@ async fn a_crew_works_until_all_is_empty_although_the_connection_is_lost() {
         ["agent", "--auto", "--all", "--until-empty", "--timeout", "50s", "--think", "1ms", "--json"];
     let output = ixnctl(&server.url(), &arguments).await;
     assert_eq!(code(&output), 0);
-    let summary = objects(&output);
-    assert_eq!(summary, [json!({"accepted": 40, "stopped": 40})]);
+    // Refused are the offers of before the loss.
+    let summary = &objects(&output)[0];
+    assert_eq!((&summary["accepted"], &summary["stopped"]), (&json!(40), &json!(40)));
+    let said = said(&output);
+    assert_eq!(count(&said, "connecting to http"), 1, "{said}");
+    assert_eq!(count(&said, "answers again"), 1, "{said}");
     let world = server.world();
     assert_eq!((world.accepted, world.stopped), (40, 40), "nothing twice");
     assert!(world.lose_connection_after_accepts.is_none(), "the connection was lost");
@@ -165,7 +285,7 @@ async fn a_crew_that_has_no_time_left_says_so() {
     assert_eq!(code(&only_routed), 0, "nothing is routed from overflow");
     let with_overflow = ixnctl(&server.url(), &[&wait[..], &["--queue", "inbox,overflow"]].concat()).await;
     assert_eq!(code(&with_overflow), 124);
-    assert_eq!(objects(&with_overflow), [json!({"accepted": 0, "stopped": 0})]);
+    assert_eq!(objects(&with_overflow), [json!({"accepted": 0, "stopped": 0, "refused": 0})]);
 }
 
 #[tokio::test]
@@ -220,10 +340,18 @@ async fn exit_codes_say_what_went_wrong() {
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let away = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);
-    for arguments in [&["queues"][..], &["submit"], &["watch"], &["agent", "--auto", "--all"]] {
-        let output = ixnctl(&away, arguments).await;
+    for (arguments, patience) in [
+        (&["queues"][..], "300ms"),
+        (&["submit"], "300ms"),
+        (&["watch"], "0"),
+        (&["agent", "--auto", "--all"], "0"),
+    ] {
+        let output = ixnctl(&away, &[arguments, &["--connect-timeout", patience]].concat()).await;
         assert_eq!(code(&output), 69, "{arguments:?}");
         assert!(output.stdout.is_empty(), "{output:?}");
+        let said = said(&output);
+        assert_eq!(count(&said, "waiting"), usize::from(patience != "0"), "{said}");
+        assert!(said.contains(&away) && said.contains("--server") && said.contains("refused"), "{said}");
     }
     let server = StandIn::start().await;
     assert_eq!(code(&ixnctl(&server.url(), &["show", "nothing"]).await), 1);
@@ -232,4 +360,38 @@ async fn exit_codes_say_what_went_wrong() {
     assert_eq!(code(&ixnctl(&server.url(), &["submit", "/nonexistent/lines"]).await), 2);
     assert_eq!(code(&ixnctl(&server.url(), &["submit", "--eml", "/nonexistent/mail"]).await), 1);
     assert_eq!(code(&ixnctl("ftp://x", &["queues"]).await), 2);
+    assert_eq!(code(&ixnctl(&server.url(), &["interactions", "--limit", "0"]).await), 2);
+}
+
+#[tokio::test]
+async fn an_agent_puts_things_into_workbins_and_takes_them_out() {
+    let server = StandIn::start().await;
+    ixnctl(&server.url(), &["submit", path(lines_of_e_mail(1).path())]).await;
+    let mut child =
+        command(&server.url(), &["agent", "alice", "--json"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut orders = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for (awaited, outcome, order) in [
+        (json!("event_invite"), None, "accept\n"),
+        (json!("accept 1"), Some("done"), "put drafts\n"),
+        (json!("put drafts 1"), Some("done"), "workbin drafts\n"),
+        (json!("workbin drafts"), Some("done"), "take drafts\n"),
+        (json!("take drafts"), Some("done"), "workbin drafts/bob\n"),
+        (json!("workbin drafts"), Some("nothing there"), "pull everything\n"),
+        (json!("pull everything"), Some("nothing there"), "put draft\n"),
+        (json!("put draft 2"), Some("failed"), "done\n"),
+        (json!("done 2"), Some("done"), "quit\n"),
+    ] {
+        loop {
+            let line = timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap().expect("more to come");
+            let object: Value = serde_json::from_str(&line).unwrap();
+            if object["event"] == awaited || object["order"] == awaited && object.get("outcome").is_some() {
+                assert_eq!(object["outcome"].as_str(), outcome, "{object}");
+                break;
+            }
+        }
+        orders.write_all(order.as_bytes()).await.unwrap();
+    }
+    assert!(timeout(DEADLINE, child.wait()).await.unwrap().unwrap().success());
+    assert_eq!(server.world().stopped, 1);
 }

@@ -78,9 +78,11 @@ const fn row(code: ErrorCode) -> (&'static str, &'static str, &'static str) {
             "The request goes over a configured limit.",
             "Make the request smaller, or raise the option that the description names.",
         ),
-        ErrorCode::TooManyRequests => {
-            ("TOO_MANY_REQUESTS", "Too many requests at once.", "Wait for answers before sending more.")
-        }
+        ErrorCode::TooManyRequests => (
+            "TOO_MANY_REQUESTS",
+            "Too many requests at once, or too fast.",
+            "Wait for answers, or for the time that the description names, before sending more.",
+        ),
         ErrorCode::DatabaseUnavailable => (
             "DATABASE_UNAVAILABLE",
             "The database is away.",

@@ -13,8 +13,10 @@
 )]
 
 mod binaries;
+pub mod disk;
 pub mod postgres;
 pub mod process;
+pub mod tcp_proxy;
 pub mod wait;
 pub mod working_day;
 

@@ -101,6 +101,11 @@ impl Server {
         String::from_utf8_lossy(bytes.get(self.log_start..).unwrap_or_default()).into_owned()
     }
 
+    /// What all runs have written, the oldest first.
+    pub fn whole_log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
     /// Waits for a whole line that contains `text` in the log of the present run, and returns the first one.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! A server, its agents and its reporting, as processes: what a user starts on the first day.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -27,6 +28,11 @@ pub struct WorkingDay {
 impl WorkingDay {
     /// Starts a server; without a database address it is the embedded one.
     pub async fn begin(database_url: Option<&str>) -> Self {
+        Self::begin_with(database_url, None).await
+    }
+
+    /// Starts a server with this configuration file's text instead of the sample.
+    pub async fn begin_with(database_url: Option<&str>, configuration: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // The same port over restarts, so that clients find the server again.
         let port = free_port();
@@ -35,6 +41,11 @@ impl WorkingDay {
             .args(["--data-dir", folder.path().to_str().unwrap()]);
         if let Some(url) = database_url {
             command = command.env("IXN_DATABASE_URL", url);
+        }
+        if let Some(text) = configuration {
+            let file = folder.path().join("configuration.yaml");
+            fs::write(&file, text).unwrap();
+            command = command.arg("--config").arg(file);
         }
         let server = command.start();
         let mut day = Self { server, url: format!("http://127.0.0.1:{port}"), _folder: folder };

@@ -37,6 +37,11 @@ async fn the_second_waits_names_the_first_and_goes_on_when_it_is_gone() {
         let mut second = server(folder.path(), url);
         let line = second.wait_for_line("another server holds the database", LIMIT).await;
         assert!(line.contains(&format!(":{}", first.pid())), "names {}: {line}", first.pid());
+        let (place, option) = match url {
+            None => (folder.path().to_str().unwrap(), "--data-dir"),
+            Some(url) => (url.rsplit('@').next().unwrap().split('?').next().unwrap(), "--database-url"),
+        };
+        assert!(line.contains(place) && line.contains(option), "names {place} and {option}: {line}");
         first.kill();
         second.wait_for_line("is ready", LIMIT).await;
     }

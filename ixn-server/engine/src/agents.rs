@@ -63,6 +63,8 @@ pub struct AgentState {
     pub offered: BTreeSet<InteractionKey>,
     /// What he stands with in the router's lists, by medium.
     pub listed: BTreeMap<MediaTypeId, Standing>,
+    /// The configuration, by its count, under which he was listed: lists of another one are no more.
+    pub listed_under: u32,
 }
 
 /// How a free agent ranks: the least loaded first, then the longest idle.
@@ -90,6 +92,7 @@ impl AgentState {
             handled: BTreeSet::new(),
             offered: BTreeSet::new(),
             listed: BTreeMap::new(),
+            listed_under: 0,
         }
     }
 
@@ -103,6 +106,13 @@ impl AgentState {
             && media.reported_capacity.is_none_or(|most| media.load < most)
             && setup.total.is_none_or(|total| self.total_load() < total);
         free.then_some(Standing { load: media.load, idle_since: self.idle_since })
+    }
+
+    /// Takes out with what he stands in the lists of this configuration; what he is put in from now on is in these.
+    pub fn take_listed(&mut self, generation: u32) -> BTreeMap<MediaTypeId, Standing> {
+        let listed = std::mem::take(&mut self.listed);
+        let is_current = std::mem::replace(&mut self.listed_under, generation) == generation;
+        if is_current { listed } else { BTreeMap::new() }
     }
 
     /// Offers and handled interactions of all media.

@@ -11,7 +11,7 @@ use crate::setup::{
     AgentSetup, MediaTypeSetup, OwnerKind, QueueSetup, Setup, StepSetup, StrategySetup, ViewSetup,
     WorkbinSetup,
 };
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{ConfiguredNames, Vocabulary};
 
 /// Why a configuration that was checked cannot be used all the same.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +40,40 @@ pub enum CompileError {
     },
 }
 
+/// A configuration made ready for one engine.
+#[derive(Debug)]
+pub struct Compiled {
+    pub(crate) setup: Setup,
+    pub(crate) names: ConfiguredNames,
+}
+
+/// Makes configurations ready for one engine. That may take long, so it is not for the engine's thread: this has a copy of
+/// the names.
+#[derive(Debug)]
+pub struct Compiler {
+    names: ConfiguredNames,
+}
+
+impl Compiler {
+    /// For the engine that has this vocabulary.
+    pub fn new(vocabulary: &Vocabulary) -> Self {
+        Self { names: vocabulary.configured.clone() }
+    }
+
+    /// Makes a configuration ready.
+    ///
+    /// # Errors
+    /// When a configuration that was checked cannot be used all the same; nothing has changed then.
+    pub fn compile(&mut self, configuration: &Configuration) -> Result<Compiled, CompileError> {
+        let mut names = self.names.clone();
+        let setup = compile(configuration, &mut names)?;
+        self.names = names.clone();
+        Ok(Compiled { setup, names })
+    }
+}
+
 /// Resolves names and parses conditions.
-pub fn compile(configuration: &Configuration, words: &mut Vocabulary) -> Result<Setup, CompileError> {
+fn compile(configuration: &Configuration, words: &mut ConfiguredNames) -> Result<Setup, CompileError> {
     let mut setup = Setup { options: configuration.options.clone(), ..Setup::default() };
     for media_type in &configuration.media_types {
         let id = words.media_types.intern(&media_type.name)?;
@@ -89,7 +121,7 @@ pub fn compile(configuration: &Configuration, words: &mut Vocabulary) -> Result<
 }
 
 /// Custom properties stand in the schema in the order of their ids, also those that are no longer mapped.
-pub(crate) fn schema(setup: &Setup, words: &Vocabulary) -> Result<Schema, CompileError> {
+pub(crate) fn schema(setup: &Setup, words: &ConfiguredNames) -> Result<Schema, CompileError> {
     let mut schema = Schema::new();
     for index in 0..words.custom_properties.len() {
         let id = crate::vocabulary::CustomPropertyId::from_index(index as u32);
@@ -118,7 +150,7 @@ fn missing(object: &str, name: &str) -> CompileError {
 
 fn workbins(
     configuration: &Configuration,
-    words: &mut Vocabulary,
+    words: &mut ConfiguredNames,
     schema: &Schema,
     setup: &mut Setup,
 ) -> Result<(), CompileError> {
@@ -143,7 +175,7 @@ fn workbins(
 
 fn strategies(
     configuration: &Configuration,
-    words: &mut Vocabulary,
+    words: &mut ConfiguredNames,
     setup: &mut Setup,
 ) -> Result<(), CompileError> {
     for strategy in &configuration.strategies {
@@ -185,7 +217,7 @@ fn strategies(
 
 fn views(
     configuration: &Configuration,
-    words: &mut Vocabulary,
+    words: &mut ConfiguredNames,
     schema: &Schema,
     setup: &mut Setup,
 ) -> Result<(), CompileError> {

@@ -1,21 +1,21 @@
 //! The engine: everything that decides. One value, changed only by [`Engine::step`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use ixn_configuration::Configuration;
 use ixn_proto::{ClientEnvelope, KeyValueList};
 
 use crate::agents::Agents;
 use crate::chosen::Chosen;
 use crate::commit::{CommitNumber, Counters, Epoch, InteractionKey, TakenOver};
+use crate::compile::Compiled;
 use crate::contents::{Contents, DEFAULT_CACHE_BYTES};
 use crate::idempotency::Idempotency;
 use crate::inspection::{InspectionRequest, InspectionResponse};
 use crate::interactions::Interactions;
 use crate::journal::Journal;
 use crate::names::{AgentId, StrategyId};
+use crate::reconfigure::{Changeover, Discarded};
 use crate::requests::Waiter;
 use crate::requests::jobs::Jobs;
 use crate::requests::pulls::Pulls;
@@ -67,8 +67,8 @@ pub enum Input {
         /// The question.
         request: Box<InspectionRequest>,
     },
-    /// The configuration has changed; it has been checked.
-    Configured(Arc<Configuration>),
+    /// The configuration has changed; it has been checked and made ready by this engine's [`Compiler`].
+    Configured(Box<Compiled>),
     /// Nothing but time has passed.
     Tick,
 }
@@ -107,6 +107,8 @@ pub enum Output {
     Unsubscribe(ClientRef),
     /// A configuration could not be put into force; the old one stays.
     ConfigurationRefused(String),
+    /// Let go of this, elsewhere than on the engine's thread: it may take long.
+    Discard(Box<Discarded>),
     /// The answer to an [`Input::Inspect`].
     Inspected {
         /// As asked.
@@ -186,14 +188,23 @@ pub struct Engine {
     pub(crate) request_counts: crate::figures::RequestCounts,
     /// Restored interactions that were with somebody; empty once recovered.
     pub(crate) unsettled: Vec<InteractionKey>,
-    /// Views lack the interactions after this one, since the configuration changed.
-    pub(crate) unindexed_after: Option<InteractionKey>,
+    pub(crate) changeover: Changeover,
+    /// Counts configurations: what an agent is listed for counts only under the one that listed him.
+    pub(crate) setup_generation: u32,
     outputs: Vec<Output>,
 }
 
 impl Engine {
-    /// An engine over an empty state; [restore](crate::restore) fills it.
-    pub fn new(setup: Setup, vocabulary: Vocabulary, taken_over: &TakenOver, now: Milliseconds) -> Self {
+    /// An engine over an empty state; [restore](crate::restore) fills it. The configuration was made ready for this
+    /// vocabulary.
+    pub fn new(
+        compiled: Compiled,
+        mut vocabulary: Vocabulary,
+        taken_over: &TakenOver,
+        now: Milliseconds,
+    ) -> Self {
+        let Compiled { setup, names } = compiled;
+        vocabulary.replace_configured(names);
         let mut counters = taken_over.counters;
         counters.next_interaction = counters.next_interaction.max(1);
         counters.next_place_in_queue = counters.next_place_in_queue.max(1);
@@ -225,7 +236,8 @@ impl Engine {
             jobs: Jobs::default(),
             request_counts: crate::figures::RequestCounts::default(),
             unsettled: Vec::new(),
-            unindexed_after: None,
+            changeover: Changeover::default(),
+            setup_generation: 0,
             outputs: Vec::new(),
         }
     }
@@ -262,14 +274,17 @@ impl Engine {
                 let response = Box::new(self.inspect(&request));
                 self.outputs.push(Output::Inspected { token, response });
             }
-            Input::Configured(configuration) => self.reconfigure(&configuration),
-            Input::Drained(client) => self.state_pages.go_on(client),
+            Input::Configured(configuration) => self.reconfigure(*configuration),
+            Input::Drained(client) => {
+                self.state_pages.go_on(client);
+                self.jobs.go_on(client);
+            }
             Input::Tick => {}
         }
         if has_nothing_else_to_do {
             self.send_state_pages();
             self.work_on_jobs();
-            self.index_slice();
+            self.change_over();
         }
         self.settle();
     }
@@ -280,7 +295,7 @@ impl Engine {
             || !self.wake.agents.is_empty()
             || !self.state_pages.is_empty()
             || !self.jobs.is_empty()
-            || self.unindexed_after.is_some()
+            || !self.changeover.is_over()
             || self.next_deadline().is_some_and(|at| at <= self.now)
     }
 

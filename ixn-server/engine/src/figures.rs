@@ -127,6 +127,8 @@ pub struct ViewFigures {
     pub name: Arc<str>,
     /// How many interactions it shows.
     pub interactions: u64,
+    /// About what its index takes in memory.
+    pub index_bytes: u64,
 }
 
 /// A strategy.
@@ -253,6 +255,7 @@ impl Engine {
                 .map(|(position, view)| ViewFigures {
                     name: view.name.as_str().into(),
                     interactions: self.views.len(position) as u64,
+                    index_bytes: self.views.bytes(position) as u64,
                 })
                 .collect(),
             strategies: self.strategy_figures(),

@@ -155,6 +155,7 @@ impl Engine {
                 condition: view.condition.to_string(),
                 order: view.order.to_string(),
                 have_interactions: self.views.len(position) as u64,
+                index_bytes: self.views.bytes(position) as u64,
                 check_interval_seconds: u32::try_from(view.check_interval.as_secs()).unwrap_or(u32::MAX),
                 ..ViewStatus::default()
             })

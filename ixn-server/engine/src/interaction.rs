@@ -1,13 +1,13 @@
 //! The interaction as the engine holds it: the hot row. Fixed part without heap, names interned, what only some rows
-//! have in [`Extra`] and [`Parties`]. User data is not here: it lives in the database and passes through
+//! have in [`PackedExtra`] and [`Parties`]. User data is not here: it lives in the database and passes through
 //! [contents](crate::contents).
 
 use std::cell::OnceCell;
 
 use ixn_conditions::{Properties, Property, PropertyRef, Value};
-use ixn_proto::KeyValueList;
 
 use crate::commit::{EventNumber, InteractionKey};
+use crate::extra::{CustomRef, PackedExtra};
 use crate::names::{AgentId, LabelId, MediaTypeId, QueueId, StrategyId, WorkbinId};
 use crate::setup::OwnerKind;
 use crate::time::{Milliseconds, Timestamp};
@@ -96,37 +96,9 @@ pub struct Interaction {
     /// Locked by a snapshot: invisible to views, cannot be pulled.
     pub is_locked: bool,
     /// What only some rows have.
-    pub extra: Option<Box<Extra>>,
+    pub extra: PackedExtra,
     /// Who works on it; `None` while it is queued.
     pub parties: Option<Box<Parties>>,
-}
-
-/// Properties that many rows do not have.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Extra {
-    /// The id, when the client chose it.
-    pub chosen_id: Option<Box<str>>,
-    /// ExternalId.
-    pub external_id: Option<Box<str>>,
-    /// ParentId.
-    pub parent_id: Option<Box<str>>,
-    /// Queues suggested to the agent.
-    pub in_queues: KeyValueList,
-    /// Queues suggested for children.
-    pub out_queues: KeyValueList,
-    /// Mapped custom properties, ascending by id.
-    pub custom: Vec<(CustomPropertyId, CustomValue)>,
-}
-
-/// A mapped custom property's value.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CustomValue {
-    /// A number.
-    Integer(i64),
-    /// A string.
-    Text(Box<str>),
-    /// Unix seconds.
-    Timestamp(i64),
 }
 
 /// Everybody who works on one interaction.
@@ -184,7 +156,7 @@ pub struct AgentParty {
 impl Interaction {
     /// The client-chosen id, if any.
     pub fn chosen_id(&self) -> Option<&str> {
-        self.extra.as_ref().and_then(|extra| extra.chosen_id.as_deref())
+        self.extra.chosen_id()
     }
 
     /// The strategy party, if any.
@@ -215,11 +187,6 @@ impl Interaction {
     /// The parties, made when there are none.
     pub fn parties_mut(&mut self) -> &mut Parties {
         self.parties.get_or_insert_default()
-    }
-
-    /// The extra properties, made when there are none.
-    pub fn extra_mut(&mut self) -> &mut Extra {
-        self.extra.get_or_insert_default()
     }
 
     /// Whether views see it: queued, not held, not locked.
@@ -262,17 +229,15 @@ impl Properties for Facts<'_> {
     fn get(&self, property: PropertyRef) -> Value<'_> {
         let row = self.interaction;
         let words = self.vocabulary;
-        let extra = row.extra.as_deref();
         let property = match property {
             PropertyRef::System(property) => property,
             PropertyRef::Custom(index) => {
                 let wanted = CustomPropertyId::from_schema(index);
-                let found = extra.and_then(|extra| extra.custom.iter().find(|(id, _)| *id == wanted));
-                return match found {
+                return match row.extra.custom().find(|(id, _)| *id == wanted) {
                     None => Value::Null,
-                    Some((_, CustomValue::Integer(n))) => Value::Integer(*n),
-                    Some((_, CustomValue::Timestamp(t))) => Value::Timestamp(*t),
-                    Some((_, CustomValue::Text(text))) => Value::Text(text),
+                    Some((_, CustomRef::Integer(n))) => Value::Integer(n),
+                    Some((_, CustomRef::Timestamp(t))) => Value::Timestamp(t),
+                    Some((_, CustomRef::Text(text))) => Value::Text(text),
                 };
             }
         };
@@ -281,10 +246,8 @@ impl Properties for Facts<'_> {
                 Some(id) => Value::Text(id),
                 None => Value::Text(self.generated_id.get_or_init(|| words.generated_id(row.key))),
             },
-            Property::ParentId => extra.and_then(|e| e.parent_id.as_deref()).map_or(Value::Null, Value::Text),
-            Property::ExternalId => {
-                extra.and_then(|e| e.external_id.as_deref()).map_or(Value::Null, Value::Text)
-            }
+            Property::ParentId => row.extra.parent_id().map_or(Value::Null, Value::Text),
+            Property::ExternalId => row.extra.external_id().map_or(Value::Null, Value::Text),
             Property::TenantId => Value::Integer(words.tenant_id),
             Property::MediaType => Value::Text(words.media_types.name(row.media_type)),
             Property::InteractionType => text_or_null(words.labels.name(row.interaction_type)),

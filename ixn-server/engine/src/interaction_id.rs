@@ -11,6 +11,8 @@ pub const MAX_BYTES: usize = 64;
 /// Characters of the database's prefix.
 pub const PREFIX_LENGTH: usize = 6;
 const KEY_LENGTH: usize = 10;
+/// How long a generated id is.
+pub const GENERATED_BYTES: usize = PREFIX_LENGTH + KEY_LENGTH;
 const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// The id that the server gives to the interaction with this key.

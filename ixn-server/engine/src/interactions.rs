@@ -1,6 +1,6 @@
 //! All interactions that the server holds, by key and by the ids that clients chose.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::commit::InteractionKey;
@@ -37,7 +37,8 @@ impl QueueCounts {
 #[derive(Debug, Default)]
 pub struct Interactions {
     rows: BTreeMap<InteractionKey, Box<Interaction>>,
-    chosen: HashMap<Box<str>, InteractionKey>,
+    /// A tree, as a table would now and then be moved as a whole.
+    chosen: BTreeMap<Box<str>, InteractionKey>,
     counts: BTreeMap<(QueueId, MediaTypeId), QueueCounts>,
 }
 

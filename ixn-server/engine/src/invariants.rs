@@ -40,10 +40,12 @@ pub fn check(engine: &Engine) -> Result<(), String> {
     sessions_fit_agents(engine)?;
     counters_fit_rows(engine)?;
     timers_are_all_meant(engine)?;
-    lines_fit_rows(engine)?;
+    if engine.changeover.is_over() {
+        lines_fit_rows(engine)?;
+    }
     pulls_fit_rows(engine)?;
     engine.contents.check(engine.batch)?;
-    if engine.unindexed_after.is_none() {
+    if engine.changeover.is_indexed() {
         views_show_what_matches(engine)?;
         workbins_hold_what_lies_there(engine)?;
     }
@@ -114,6 +116,9 @@ fn agent_fits_rows(engine: &Engine, agent: AgentId, state: &AgentState) -> Resul
         "connected: {connected}, and the timer does not fit"
     );
     ensure!(connected || state.offered.is_empty(), "is offered something while he is gone");
+    if !engine.changeover.is_over() {
+        return Ok(());
+    }
     let listed: BTreeMap<_, Standing> = match engine.setup.agents.get(&agent) {
         Some(setup) => {
             let media = state.media.keys();
@@ -188,7 +193,7 @@ fn timers_are_all_meant(engine: &Engine) -> Result<(), String> {
 
 fn lines_fit_rows(engine: &Engine) -> Result<(), String> {
     let mut waiting: BTreeSet<_> = BTreeSet::new();
-    for row in rows(engine).filter(|row| row.invitations().is_empty()) {
+    for row in rows(engine).filter(|row| row.invitations().is_empty() && !row.is_held) {
         waiting.extend(line_of(row));
     }
     let mut free: BTreeSet<(LineId, Standing, AgentId)> = BTreeSet::new();
@@ -262,7 +267,7 @@ fn workbins_hold_what_lies_there(engine: &Engine) -> Result<(), String> {
 
 /// When the engine rests, nothing that could be done is left undone.
 fn nobody_waits_in_vain(engine: &Engine) -> Result<(), String> {
-    for row in rows(engine).filter(|row| row.invitations().is_empty()) {
+    for row in rows(engine).filter(|row| row.invitations().is_empty() && !row.is_held) {
         let Some((line, _)) = line_of(row) else { continue };
         let free = engine.lines.free(line).find(|agent| !engine.has_declined(row, *agent));
         ensure!(free.is_none(), "interaction {} waits for {free:?}, who is free", row.key);

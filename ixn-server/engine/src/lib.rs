@@ -14,6 +14,7 @@ pub mod commit;
 pub mod compile;
 pub mod contents;
 pub mod engine;
+pub mod extra;
 pub mod figures;
 mod freeze;
 pub mod gate;

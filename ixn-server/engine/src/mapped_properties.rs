@@ -7,7 +7,7 @@ use ixn_proto::key_value_list::Value;
 use ixn_proto::{ErrorCode, KeyValueList};
 
 use crate::engine::Engine;
-use crate::interaction::CustomValue;
+use crate::extra::CustomValue;
 use crate::names::Names;
 use crate::requests::Refusal;
 use crate::requests::validation::MAX_TEXT_BYTES;

@@ -65,6 +65,7 @@ pub struct TooManyNames {
 }
 
 /// One table of interned names.
+#[derive(Clone)]
 pub struct Names<I> {
     by_id: Vec<Arc<str>>,
     by_name: HashMap<Arc<str>, u32>,
@@ -106,6 +107,14 @@ impl<I: Id> Names<I> {
     /// The name behind an id, to be kept without copying it.
     pub fn shared(&self, id: I) -> Arc<str> {
         self.by_id.get(id.index()).cloned().unwrap_or_default()
+    }
+
+    /// Whether another table has grown out of this one: the newest name tells, as tables only grow.
+    pub fn is_start_of(&self, other: &Self) -> bool {
+        match self.by_id.last() {
+            Some(newest) => other.by_id.get(self.by_id.len() - 1) == Some(newest),
+            None => true,
+        }
     }
 
     /// How many names there are.

@@ -1,44 +1,118 @@
 //! A new configuration comes into force while everything goes on.
 //!
 //! Queues that are gone become retired by not being there; agents that are gone are logged out and their work returns; what
-//! a strategy that is gone was routing returns to its queue. Views are filled anew in slices: until a slice has come by, a
-//! view misses interactions that nothing else touches, for milliseconds.
+//! a strategy that is gone was routing returns to its queue. The first step only exchanges the setup; everything that
+//! concerns many agents or interactions follows in slices: until its slice has come by, an agent is offered nothing new, an
+//! interaction waits, and a view whose definition has changed misses what nothing else touches, for milliseconds. What is
+//! no longer needed is handed to the shell, which lets go of it where that delays nobody.
 
-use ixn_configuration::Configuration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
 use ixn_proto::InteractionOperation;
 
 use crate::commit::InteractionKey;
-use crate::compile::{CompileError, compile};
+use crate::compile::{Compiled, Compiler};
 use crate::engine::{Engine, Output};
 use crate::interaction::Interaction;
 use crate::names::AgentId;
+use crate::routing::lines::{Lines, Urgency};
+use crate::setup::Setup;
 use crate::views::Views;
+use crate::vocabulary::ConfiguredNames;
 use crate::wire::{Actor, server_reason};
 use crate::workbins::contents::WorkbinContents;
 
+/// How many agents one step looks at.
+const AGENTS: usize = 50;
+/// How many interactions that wait for an agent one step offers again.
+const OFFERS: usize = 50;
 /// How many rows one step looks at.
-const SLICE: usize = 500;
+const ROWS: usize = 250;
 
-impl Engine {
-    /// Puts a configuration into force, or says why it cannot be.
-    pub(crate) fn reconfigure(&mut self, configuration: &Configuration) {
-        if let Err(error) = self.try_reconfigure(configuration) {
-            self.output(Output::ConfigurationRefused(error.to_string()));
-        }
+/// What is left to do since the configuration changed.
+#[derive(Debug, Default)]
+pub(crate) struct Changeover {
+    /// Agents who have yet to find their places, or to be logged out.
+    agents: Vec<AgentId>,
+    /// What waited for an agent.
+    waiting: VecDeque<BTreeSet<Urgency>>,
+    /// Views and workbins that were defined anew lack the interactions after this one.
+    unindexed_after: Option<InteractionKey>,
+}
+
+impl Changeover {
+    /// Whether everything is done.
+    pub(crate) fn is_over(&self) -> bool {
+        self.agents.is_empty() && self.unindexed_after.is_none() && self.waiting.is_empty()
     }
 
-    fn try_reconfigure(&mut self, configuration: &Configuration) -> Result<(), CompileError> {
-        let setup = compile(configuration, &mut self.vocabulary)?;
-        let agents: Vec<AgentId> = self.agents.keys().copied().collect();
-        for agent in &agents {
-            self.unlist(*agent);
+    /// Whether all views and workbins hold what they should.
+    pub(crate) fn is_indexed(&self) -> bool {
+        self.unindexed_after.is_none()
+    }
+}
+
+/// What a changed configuration has left behind. Letting go of it may take long: not on the engine's thread.
+#[derive(Debug)]
+pub struct Discarded {
+    _setup: Setup,
+    _names: ConfiguredNames,
+    _views: Views,
+    _workbins: WorkbinContents,
+    _lines: Lines,
+}
+
+/// One pile of rubbish is as good as another.
+impl PartialEq for Discarded {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Engine {
+    /// What makes configurations ready for this engine. Ask for it when everything is restored.
+    pub fn compiler(&self) -> Compiler {
+        Compiler::new(&self.vocabulary)
+    }
+
+    /// Puts a configuration into force.
+    pub(crate) fn reconfigure(&mut self, compiled: Compiled) {
+        let Compiled { setup, names } = compiled;
+        if !self.vocabulary.is_part_of(&names) {
+            let text = "it was made ready for another server; read the file again";
+            return self.output(Output::ConfigurationRefused(text.to_owned()));
         }
-        let waiting = std::mem::take(&mut self.lines).all_waiting();
-        self.setup = setup;
-        self.views = Views::new(&self.setup);
-        self.workbins.contents = WorkbinContents::default();
-        self.unindexed_after = Some(InteractionKey(0));
-        for agent in agents {
+        let names = self.vocabulary.replace_configured(names);
+        let old = std::mem::replace(&mut self.setup, setup);
+        let views = self.views.reconfigure(&old, &self.setup);
+        let workbins = self.workbins.contents.reconfigure(&old, &self.setup);
+        if views.to_fill || workbins.to_fill {
+            self.changeover.unindexed_after = Some(InteractionKey(0));
+        }
+        let mut lines = std::mem::take(&mut self.lines);
+        // What an earlier change has left to do is done with this one.
+        self.changeover.waiting.extend(lines.take_waiting());
+        self.setup_generation += 1;
+        self.changeover.agents = self.agents.keys().rev().copied().collect();
+        self.wake.views.extend(0..self.setup.views.len());
+        let discarded = Discarded {
+            _setup: old,
+            _names: names,
+            _views: views.discarded,
+            _workbins: workbins.discarded,
+            _lines: lines,
+        };
+        self.output(Output::Discard(Box::new(discarded)));
+    }
+
+    /// Goes on with what is left to do, one slice a step.
+    pub(crate) fn change_over(&mut self) {
+        if self.changeover.is_over() {
+            return;
+        }
+        for _ in 0..AGENTS {
+            let Some(agent) = self.changeover.agents.pop() else { break };
             if self.setup.agents.contains_key(&agent) {
                 self.relist(agent);
             } else {
@@ -46,22 +120,36 @@ impl Engine {
                 self.log_out(agent, &Actor::Server, Some(reason), None);
             }
         }
-        for key in waiting {
-            self.offer(key);
+        for _ in 0..OFFERS {
+            let Some(line) = self.changeover.waiting.front_mut() else { break };
+            match line.pop_first() {
+                Some(urgency) => self.offer(urgency.key()),
+                None => drop(self.changeover.waiting.pop_front()),
+            }
         }
-        self.wake.views.extend(0..self.setup.views.len());
-        Ok(())
+        self.index_slice();
     }
 
-    /// Fills the views anew, one slice a step.
-    pub(crate) fn index_slice(&mut self) {
-        let Some(after) = self.unindexed_after else { return };
+    /// Fills views and workbins that were defined anew.
+    fn index_slice(&mut self) {
+        let Some(after) = self.changeover.unindexed_after else { return };
         let keys: Vec<InteractionKey> =
-            self.interactions.after(after).take(SLICE).map(|row: &Interaction| row.key).collect();
+            self.interactions.after(after).take(ROWS).map(|row: &Interaction| row.key).collect();
         for key in &keys {
             self.reindex(*key);
         }
-        self.unindexed_after = keys.last().copied();
+        self.changeover.unindexed_after = keys.last().copied();
+    }
+
+    /// Queues that are no longer configured, and how many interactions are in each.
+    pub fn retired_queues(&self) -> BTreeMap<Arc<str>, u64> {
+        let mut retired = BTreeMap::new();
+        for ((queue, _), counts) in self.interactions.counts() {
+            if counts.total() > 0 && !self.setup.queues.contains_key(queue) {
+                *retired.entry(self.vocabulary.queues.shared(*queue)).or_default() += counts.total();
+            }
+        }
+        retired
     }
 
     /// The strategy that routed it is gone.

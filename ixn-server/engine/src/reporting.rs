@@ -22,7 +22,7 @@ use crate::workbins::contents::PlaceId;
 const PAGE_ROWS: usize = 100;
 
 /// So many pages are sent before the client must have read them.
-const PAGES_UNTIL_REST: usize = 8;
+pub(crate) const PAGES_UNTIL_REST: usize = 8;
 
 /// Where one state's sending stands.
 #[derive(Debug)]

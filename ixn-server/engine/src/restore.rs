@@ -52,9 +52,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes a stored idempotency key in.
-    pub fn restore_idempotency(&mut self, row: IdempotencyRow) {
-        self.idempotency.restore(row, self.now);
+    /// Takes a stored idempotency key in; they come in the order in which they were written.
+    pub fn restore_idempotency(&mut self, row: &IdempotencyRow) {
+        let answer = self.answer_to_keep(&row.answer);
+        self.idempotency.restore(row, answer, self.now);
     }
 
     /// Everything is restored: agents may come back for a while, what was being routed or offered returns to its queue.

@@ -47,6 +47,15 @@ pub struct Client {
     pub subscription: Option<Subscription>,
 }
 
+/// The limits that the shell keeps and that every client is told when it registers. 0: none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AnnouncedLimits {
+    /// The largest message that a client may send.
+    pub message_bytes: u64,
+    /// How many requests of one logical client may be without an answer.
+    pub requests_in_flight: u32,
+}
+
 /// All connections and clients.
 #[derive(Debug, Default)]
 pub struct Sessions {
@@ -56,6 +65,8 @@ pub struct Sessions {
     pub clients: BTreeMap<ClientRef, Client>,
     /// The media servers that want property changes, by name.
     property_listeners: BTreeMap<Arc<str>, BTreeSet<ClientRef>>,
+    /// What a client is told when it registers.
+    pub announced: AnnouncedLimits,
 }
 
 impl Sessions {

@@ -4,9 +4,8 @@ use ixn_proto::KeyValueList;
 
 use crate::agents::{AgentState, MediaState, Reason};
 use crate::commit::{EventNumber, InteractionKey};
-use crate::interaction::{
-    AgentParty, CustomValue, Extra, Interaction, Invitation, Parties, Routing, State, WorkbinPlacement,
-};
+use crate::extra::{CustomRef, CustomValue, Extra};
+use crate::interaction::{AgentParty, Interaction, Invitation, Parties, Routing, State, WorkbinPlacement};
 use crate::names::TooManyNames;
 use crate::row::{
     AgentMediaRow, AgentRow, CustomRow, CustomRowValue, InteractionRow, InvitationRow, PartyRow, ReasonRow,
@@ -38,7 +37,7 @@ impl Interaction {
             owner: label(place.owner),
         };
         let former_workbin = self.parties.as_ref().and_then(|parties| parties.former_workbin);
-        let extra = self.extra.as_deref();
+        let extra = &self.extra;
         InteractionRow {
             chosen_id: text(self.chosen_id()),
             queue: words.queues.name(self.queue).to_owned(),
@@ -66,11 +65,11 @@ impl Interaction {
             submitted_to_router_at: self.submitted_to_router_at.0,
             completed_at: self.completed_at.0,
             workbin: self.workbin.map(workbin),
-            external_id: text(extra.and_then(|extra| extra.external_id.as_deref())),
-            parent_id: text(extra.and_then(|extra| extra.parent_id.as_deref())),
-            in_queues: extra.map(|extra| extra.in_queues.as_bytes().clone()).unwrap_or_default(),
-            out_queues: extra.map(|extra| extra.out_queues.as_bytes().clone()).unwrap_or_default(),
-            custom: extra.map(|extra| custom_rows(extra, words)).unwrap_or_default(),
+            external_id: text(extra.external_id()),
+            parent_id: text(extra.parent_id()),
+            in_queues: extra.in_queues().as_bytes().clone(),
+            out_queues: extra.out_queues().as_bytes().clone(),
+            custom: custom_rows(self, words),
             strategy: self
                 .routing()
                 .map(|routing| words.strategies.name(routing.strategy).to_owned())
@@ -195,19 +194,19 @@ impl Interaction {
             is_online: row.flags & ONLINE != 0,
             is_held: row.flags & HELD != 0,
             is_locked: row.flags & LOCKED != 0,
-            extra: (extra != Extra::default()).then(|| Box::new(extra)),
+            extra: extra.pack(),
             parties,
         })
     }
 }
 
-fn custom_rows(extra: &Extra, words: &Vocabulary) -> Vec<CustomRow> {
-    let rows = extra.custom.iter().map(|(id, value)| CustomRow {
-        name: words.custom_properties.name(*id).to_owned(),
+fn custom_rows(interaction: &Interaction, words: &Vocabulary) -> Vec<CustomRow> {
+    let rows = interaction.extra.custom().map(|(id, value)| CustomRow {
+        name: words.custom_properties.name(id).to_owned(),
         value: Some(match value {
-            CustomValue::Integer(number) => CustomRowValue::Integer(*number),
-            CustomValue::Text(text) => CustomRowValue::Text(text.to_string()),
-            CustomValue::Timestamp(seconds) => CustomRowValue::Timestamp(*seconds),
+            CustomRef::Integer(number) => CustomRowValue::Integer(number),
+            CustomRef::Text(text) => CustomRowValue::Text(text.to_owned()),
+            CustomRef::Timestamp(seconds) => CustomRowValue::Timestamp(seconds),
         }),
     });
     rows.collect()

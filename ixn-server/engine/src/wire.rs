@@ -7,7 +7,8 @@ use ixn_proto::{
 
 use crate::agents::Reason;
 use crate::engine::Engine;
-use crate::interaction::{CustomValue, Interaction, State, WorkbinPlacement};
+use crate::extra::CustomRef;
+use crate::interaction::{Interaction, State, WorkbinPlacement};
 use crate::names::{AgentId, StrategyId};
 use crate::setup::OwnerKind;
 
@@ -67,7 +68,8 @@ impl Engine {
     /// An interaction's properties, without user data.
     pub(crate) fn properties(&self, interaction: &Interaction) -> InteractionProperties {
         let words = &self.vocabulary;
-        let extra = interaction.extra.as_deref();
+        let extra = &interaction.extra;
+        let some = |list: KeyValueList| (!list.is_empty()).then_some(list);
         let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
         InteractionProperties {
             interaction_id: self.id_of(interaction),
@@ -83,8 +85,8 @@ impl Engine {
             priority: interaction.priority,
             submitted_at: interaction.submitted_at.to_protocol(),
             submit_seq: interaction.key.0,
-            parent_id: owned(extra.and_then(|extra| extra.parent_id.as_deref())),
-            external_id: owned(extra.and_then(|extra| extra.external_id.as_deref())),
+            parent_id: owned(extra.parent_id()),
+            external_id: owned(extra.external_id()),
             submitted_by: words.labels.name(interaction.submitted_by).to_owned(),
             workbin: interaction.workbin.map(|place| self.workbin_info(place)),
             received_at: interaction.received_at.to_protocol(),
@@ -95,8 +97,8 @@ impl Engine {
             abandoned_at: interaction.abandoned_at.to_protocol(),
             assigned_to: owned(interaction.assigned_to.map(|name| words.labels.name(name))),
             assigned_at: interaction.assigned_at.to_protocol(),
-            in_queues: extra.map(|extra| extra.in_queues.clone()).filter(|list| !list.is_empty()),
-            out_queues: extra.map(|extra| extra.out_queues.clone()).filter(|list| !list.is_empty()),
+            in_queues: some(extra.in_queues()),
+            out_queues: some(extra.out_queues()),
             service_objective: interaction.service_objective,
             submitted_to_router_at: interaction.submitted_to_router_at.to_protocol(),
             held_at: interaction.held_at.to_protocol(),
@@ -108,21 +110,15 @@ impl Engine {
     }
 
     fn custom_properties(&self, interaction: &Interaction) -> Option<KeyValueList> {
-        let custom = &interaction.extra.as_deref()?.custom;
-        if custom.is_empty() {
-            return None;
-        }
         let mut list = KeyValueList::new();
-        for (id, value) in custom {
-            let name = self.vocabulary.custom_properties.name(*id);
+        for (id, value) in interaction.extra.custom() {
+            let name = self.vocabulary.custom_properties.name(id);
             match value {
-                CustomValue::Integer(number) | CustomValue::Timestamp(number) => {
-                    list.push_integer(name, *number)
-                }
-                CustomValue::Text(text) => list.push_text(name, text),
+                CustomRef::Integer(number) | CustomRef::Timestamp(number) => list.push_integer(name, number),
+                CustomRef::Text(text) => list.push_text(name, text),
             };
         }
-        Some(list)
+        (!list.is_empty()).then_some(list)
     }
 
     /// The id by which clients know it.

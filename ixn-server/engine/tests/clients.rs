@@ -277,7 +277,8 @@ fn who_resumes_after_a_number_that_was_never_given_out_gets_a_gap_and_the_state(
     let mut server = Server::start();
     server.log_in("alice");
     let statistics = server.connect("statistics", ClientType::ReportingEngine);
-    let resume = RequestStartPlaceAgentStateReportingAll { resume_after_event: 999, ..Default::default() };
+    let resume =
+        RequestStartPlaceAgentStateReportingAll { resume_after_event: Some(999), ..Default::default() };
     server.ack(statistics, Request::RequestStartPlaceAgentStateReportingAll(resume));
     let events = server.events(statistics);
     let Event::EventReportingGap(gap) = &events[0] else { panic!("{events:?}") };

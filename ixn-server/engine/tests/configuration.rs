@@ -2,16 +2,16 @@
 
 mod fixture;
 
-use std::sync::Arc;
-
 use fixture::*;
 use ixn_engine::Input;
+use ixn_engine::time::Milliseconds;
 use ixn_proto::client_envelope::Request;
 use ixn_proto::*;
 
-fn changed(from: &str, to: &str) -> Input {
+/// Puts the configuration into force, changed in one place.
+fn change(server: &mut Server, from: &str, to: &str) {
     assert!(CONFIGURATION.contains(from));
-    Input::Configured(Arc::new(configuration(&CONFIGURATION.replace(from, to))))
+    server.configure(&CONFIGURATION.replace(from, to));
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn a_view_whose_condition_changes_shows_what_was_there_already() {
     let place = RequestSubmit { queue: "archive".into(), ..email("hello") };
     let id = server.ack(media, Request::RequestSubmit(place)).interaction_id;
     assert!(server.events(alice).is_empty());
-    server.step(changed("workbins:", "  - {name: late, queue: archive, strategy: rest}\nworkbins:"));
+    change(&mut server, "workbins:", "  - {name: late, queue: archive, strategy: rest}\nworkbins:");
     assert_eq!(server.invitation(alice).interaction.unwrap().interaction_id, id);
 }
 
@@ -36,7 +36,7 @@ fn a_deleted_agent_is_logged_out_and_his_work_returns() {
     server.ack(carol, accept(&invitation));
     let before = server.reported.len();
     let without = CONFIGURATION.replace("  - {id: carol}\n", "").replace(", carol]", "]");
-    server.step(Input::Configured(Arc::new(configuration(&without))));
+    server.configure(&without);
     assert_eq!(
         server.reported_since(before)[..3],
         ["EventPartyRemoved", "EventPlacedInQueue", "EventAgentLogout"]
@@ -52,13 +52,16 @@ fn a_deleted_queue_is_retired_and_what_is_in_it_can_be_moved() {
     let media = server.connect("mail server", ClientType::MediaServer);
     let place = |queue: &str| RequestSubmit { queue: queue.into(), ..email("hello") };
     let id = server.ack(media, Request::RequestSubmit(place("archive"))).interaction_id;
-    server.step(changed("{name: archive}, ", ""));
+    assert!(server.engine.retired_queues().is_empty());
+    change(&mut server, "{name: archive}, ", "");
+    assert_eq!(server.engine.retired_queues(), [("archive".into(), 1)].into());
     assert_eq!(server.refused(media, Request::RequestSubmit(place("archive"))), ErrorCode::QueueRetired);
     assert_eq!(server.state_of(media, &id).unwrap().queue, "archive");
     let move_it =
         RequestPlaceInQueue { interaction_id: id.clone(), queue: "done".into(), ..Default::default() };
     server.ack(media, Request::RequestPlaceInQueue(move_it));
     assert_eq!(server.state_of(media, &id).unwrap().queue, "done");
+    assert!(server.engine.retired_queues().is_empty(), "an empty queue that is not configured is no more");
 }
 
 #[test]
@@ -68,6 +71,40 @@ fn a_new_target_is_asked_at_once() {
     let bob = server.log_in("bob");
     let id = server.submit(media, "my invoice");
     assert!(server.events(bob).is_empty());
-    server.step(changed("Billing >= 3", "Billing >= 1"));
+    change(&mut server, "Billing >= 3", "Billing >= 1");
     assert_eq!(server.invitation(bob).interaction.unwrap().interaction_id, id);
+}
+
+#[test]
+fn many_interactions_and_agents_go_over_to_a_new_configuration_in_small_steps() {
+    let people = |count: usize, skill: &str| {
+        let agents: String =
+            (0..count).map(|n| format!("  - {{id: a{n}, skills: {{Billing: {skill}}}}}\n")).collect();
+        CONFIGURATION.replace("  - {id: carol}\n", &format!("  - {{id: carol}}\n{agents}"))
+    };
+    let mut server = Server::with(&people(80, "1"));
+    let media = server.connect("mail server", ClientType::MediaServer);
+    for n in 0..300 {
+        let subject = if n % 2 == 0 { "hello" } else { "an invoice" };
+        server.request_unchecked(media, Request::RequestSubmit(email(subject)));
+    }
+    for n in 0..80 {
+        let proxy = server.connect(&format!("desktop {n}"), ClientType::AgentApplication);
+        server.request_unchecked(proxy, login(&format!("a{n}")));
+    }
+    server.events(media);
+    // Half of them are gone, the others have learnt, the views are defined anew.
+    let text = people(40, "5").replace("'%invoice%'", "'%voice%'");
+    let compiled = server.engine.compiler().compile(&configuration(&text)).unwrap();
+    let now = Milliseconds(server.now);
+    server.engine.step(now, Input::Configured(Box::new(compiled)));
+    let mut steps = 0;
+    while server.engine.has_more_work() {
+        server.engine.step(now, Input::Tick);
+        steps += 1;
+    }
+    assert!(steps > 3, "{steps} steps");
+    // Looks at everything, and commits.
+    server.step(Input::Tick);
+    assert_eq!(server.database.agents.len(), 40);
 }

@@ -181,3 +181,17 @@ fn a_completed_queue_sets_the_completion_time_and_placing_reports_both_queues() 
     let Some((_, Event::EventPlacedInQueue(placed))) = server.reported.last() else { panic!() };
     assert_eq!(placed.old_queue, "inbox");
 }
+
+#[test]
+fn what_is_put_on_hold_while_it_is_routed_is_offered_to_nobody_until_it_is_resumed() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let id = server.submit(media, "hello");
+    let hold = RequestHold { interaction_id: id.clone(), ..Default::default() };
+    server.ack(media, Request::RequestHold(hold));
+    let carol = server.log_in("carol");
+    assert!(server.events(carol).is_empty());
+    let resume = RequestResume { interaction_id: id.clone(), ..Default::default() };
+    server.ack(media, Request::RequestResume(resume));
+    assert_eq!(server.invitation(carol).interaction.unwrap().interaction_id, id);
+}

@@ -9,7 +9,6 @@ mod operations;
 mod replay;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use fixture::*;
 use ixn_engine::Input;
@@ -363,8 +362,8 @@ impl World {
             }
             Op::Reconfigure { other } => {
                 self.text = if other { other_configuration_text() } else { configuration_text() };
-                let configured = Input::Configured(Arc::new(configuration(&self.text)));
-                self.server().step(configured);
+                let text = self.text.clone();
+                self.server().configure(&text);
             }
         }
     }

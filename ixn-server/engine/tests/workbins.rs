@@ -322,3 +322,25 @@ fn the_full_state_counts_what_workbins_hold() {
         .collect();
     assert_eq!(counts, [("alice".into(), 2, last), ("bob".into(), 1, last)]);
 }
+
+#[test]
+fn a_large_workbin_waits_until_what_was_sent_has_been_read() {
+    let mut server = Server::start();
+    server.clients_read = false;
+    let media = server.connect("mail server", ClientType::MediaServer);
+    for _ in 0..1000 {
+        let request =
+            RequestSubmit { queue: String::new(), workbin: Some(drafts_of("alice")), ..email("hello") };
+        server.request_unchecked(media, Request::RequestSubmit(request));
+    }
+    let alice = server.log_in("alice");
+    let get = RequestGetWorkbinContent { workbin: Some(drafts_of("alice")) };
+    server.request(alice, Request::RequestGetWorkbinContent(get), "");
+    let pages =
+        |events: &[Event]| events.iter().filter(|e| matches!(e, Event::EventWorkbinContent(_))).count();
+    let first = pages(&server.events(alice));
+    assert!(first < 10, "{first} pages of 10 although nothing was read");
+    server.clients_read = true;
+    server.step(ixn_engine::Input::Drained(alice));
+    assert_eq!(first + pages(&server.events(alice)), 10, "1000 rows, 100 a page");
+}

@@ -77,7 +77,8 @@ impl Refresher {
     fn requests(&self, metrics: &ServerMetrics) {
         let Sources { driver, intake, .. } = &self.sources;
         raise_to(&metrics.total_requests_received, intake.requests_received.load(Relaxed));
-        raise_to(&metrics.total_requests_handled, driver.requests_handled.load(Relaxed) + intake.refused());
+        let refused = intake.refused() + intake.over_limit();
+        raise_to(&metrics.total_requests_handled, driver.requests_handled.load(Relaxed) + refused);
         let waiting = intake.waiting();
         metrics.current_request_queue_size.set(waiting as i64);
         let silent_for = clock::now().0.saturating_sub(driver.last_request_at_milliseconds.load(Relaxed));

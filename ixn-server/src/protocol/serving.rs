@@ -11,22 +11,31 @@ use ixn_store::DatabaseInfo;
 use ixn_telemetry::ServerMetrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
+use tonic::service::InterceptorLayer;
 
+use super::sockets::{SocketInfo, SocketLimits, sockets};
 use super::{Describe, InspectionService, SessionService};
 use crate::clock;
 use crate::driver::DriverCounters;
 use crate::intake::Intake;
 
-/// How often a silent client is asked whether it is there, and how long it has to answer.
-const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Bounds of what carries the protocol.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransportLimits {
+    /// Sockets.
+    pub(crate) sockets: SocketLimits,
+    /// How often a silent client is asked whether it is there, and how long it has to answer.
+    pub(crate) keepalive: Duration,
+    /// The largest message that a client may send.
+    pub(crate) message_bytes: usize,
+}
 
 /// Serves the protocol until `stopped`.
 pub(crate) fn serve(
     listener: TcpListener,
     sessions: SessionService,
     inspection: InspectionService,
-    max_message_bytes: usize,
+    limits: TransportLimits,
     stopped: CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -43,14 +52,21 @@ pub(crate) fn serve(
             }
         };
         reporter.set_serving::<InteractionServerServer<SessionService>>().await;
-        // Without it an answer of two writes waits for the client's delayed acknowledgement: 40 ms.
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = sockets(listener, limits.sockets, stopped.clone());
         let served = tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .http2_keepalive_interval(Some(limits.keepalive))
+            .http2_keepalive_timeout(Some(limits.keepalive))
             .initial_stream_window_size(Some(4 << 20))
             .initial_connection_window_size(Some(16 << 20))
-            .add_service(InteractionServerServer::new(sessions).max_decoding_message_size(max_message_bytes))
+            .layer(InterceptorLayer::new(|call: tonic::Request<()>| {
+                if let Some(socket) = call.extensions().get::<SocketInfo>() {
+                    socket.call_begins();
+                }
+                Ok(call)
+            }))
+            .add_service(
+                InteractionServerServer::new(sessions).max_decoding_message_size(limits.message_bytes),
+            )
             .add_service(InspectionServer::new(inspection))
             .add_service(health)
             .add_optional_service(reflection)

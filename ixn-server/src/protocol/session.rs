@@ -2,13 +2,14 @@
 //!
 //! The response starts before the first message is awaited, so that no client waits for the other side.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
-use futures::stream::Map;
+use futures::stream::{Stream, StreamExt};
 use ixn_engine::Input;
 use ixn_engine::sessions::{ClientRef, ConnectionId};
 use ixn_proto::client_envelope::Request as ClientRequest;
@@ -17,13 +18,20 @@ use ixn_proto::encoded::{EncodedServerMessage, encode_envelope};
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{ClientEnvelope, ClientMessage, ErrorCode, EventError, ServerEnvelope};
 use ixn_sessions::{Closed, Outbound, OutboundStream, PushError, outbound};
+use parking_lot::Mutex;
 use prost::Message as _;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::loads::{ClientLimits, Loads, Over};
+use super::rate::Rate;
+use super::sockets::SocketInfo;
 use crate::clock;
 use crate::driver::{Link, Message};
-use crate::intake::{Admission, Intake};
+use crate::intake::{Admission, Intake, Permit};
+
+/// How long a registration may be put off when very many come at once; one that would have to wait longer is refused.
+const REGISTRATION_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Bounds of a session.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +42,10 @@ pub(crate) struct Limits {
     pub(crate) outbound: ixn_sessions::Limits,
     /// How many streams may be open.
     pub(crate) connections: u64,
+    /// Each logical client.
+    pub(crate) client: ClientLimits,
+    /// How many clients may register in a second, all together; none: any number.
+    pub(crate) registrations: Option<Rate>,
 }
 
 /// The service.
@@ -43,7 +55,9 @@ pub(crate) struct SessionService {
     intake: Intake,
     limits: Limits,
     next_connection: Arc<AtomicU64>,
-    pub(crate) open: Arc<AtomicU64>,
+    open: Arc<AtomicU64>,
+    /// Until when the registrations that have come are paid off.
+    registrations: Arc<Mutex<Option<Instant>>>,
     draining: CancellationToken,
 }
 
@@ -54,19 +68,37 @@ impl SessionService {
         limits: Limits,
         draining: CancellationToken,
     ) -> Self {
-        Self { driver, intake, limits, next_connection: Arc::default(), open: Arc::default(), draining }
+        Self {
+            driver,
+            intake,
+            limits,
+            next_connection: Arc::default(),
+            open: Arc::default(),
+            registrations: Arc::default(),
+            draining,
+        }
     }
 }
 
-type Encode = fn(Result<bytes::Bytes, Status>) -> Result<EncodedServerMessage, Status>;
+/// What the client is sent. It is dropped when the client has gone.
+pub(crate) struct Answers {
+    stream: OutboundStream<Status>,
+    _gone: DropGuard,
+}
 
-fn encoded(message: Result<bytes::Bytes, Status>) -> Result<EncodedServerMessage, Status> {
-    message.map(EncodedServerMessage)
+impl Stream for Answers {
+    type Item = Result<EncodedServerMessage, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.stream
+            .poll_next_unpin(context)
+            .map(|message| message.map(|bytes| bytes.map(EncodedServerMessage)))
+    }
 }
 
 #[tonic::async_trait]
 impl InteractionServer for SessionService {
-    type ConnectStream = Map<OutboundStream<Status>, Encode>;
+    type ConnectStream = Answers;
 
     async fn connect(
         &self,
@@ -82,13 +114,16 @@ impl InteractionServer for SessionService {
                 self.limits.connections
             )));
         }
-        let peer = request.remote_addr();
+        let peer = request.extensions().get::<SocketInfo>().map(|socket| socket.peer);
         let connection = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed) + 1);
         let (sender, receiver) = outbound(self.limits.outbound);
         let closed = CancellationToken::new();
+        let gone = CancellationToken::new();
+        let loads = Arc::new(Loads::new(self.limits.client));
         let link = Link {
             outbound: sender.clone(),
             closed: closed.clone(),
+            loads: Arc::clone(&loads),
             end: None,
             peer: peer.map(|peer| peer.to_string()).unwrap_or_default(),
             connected_at: (clock::now().0 / 1000) as i64,
@@ -98,9 +133,10 @@ impl InteractionServer for SessionService {
             .send(Message::Connected(connection, link, self.intake.waits(1)))
             .map_err(|_| Status::unavailable("the server is ending; connect again"))?;
         tracing::debug!(connection = connection.0, ?peer, "connection opened");
-        let reader = Reader { service: self.clone(), connection, outbound: sender, closed };
+        let answers = Answers { stream: receiver, _gone: gone.clone().drop_guard() };
+        let reader = Reader { service: self.clone(), connection, outbound: sender, closed, gone, loads };
         tokio::spawn(reader.run(request.into_inner()));
-        Ok(Response::new(receiver.map(encoded as Encode)))
+        Ok(Response::new(answers))
     }
 }
 
@@ -110,8 +146,8 @@ enum Forwarded {
     Requests,
     /// There were none, or all were refused.
     Nothing,
-    /// Nobody takes requests any more.
-    ServerEnds,
+    /// The client has gone, or nobody takes requests any more.
+    Ended,
 }
 
 /// The reading side of one stream.
@@ -119,7 +155,11 @@ struct Reader {
     service: SessionService,
     connection: ConnectionId,
     outbound: Outbound<Status>,
+    /// The server ends the stream.
     closed: CancellationToken,
+    /// Nobody reads the answers any more.
+    gone: CancellationToken,
+    loads: Arc<Loads>,
 }
 
 impl Reader {
@@ -162,7 +202,7 @@ impl Reader {
             match self.forward(message.envelopes).await {
                 Forwarded::Requests => handshake = None,
                 Forwarded::Nothing => {}
-                Forwarded::ServerEnds => return None,
+                Forwarded::Ended => return None,
             }
         }
     }
@@ -171,48 +211,119 @@ impl Reader {
         let seconds = self.service.limits.handshake.as_secs();
         let text = format!("no request was received for {seconds} s; send RequestRegisterClient first");
         self.answer(0, 0, ErrorCode::NotRegistered, &text);
-        Status::deadline_exceeded(text)
+        let status = Status::deadline_exceeded(text);
+        // The engine has nothing to answer here, so its end of the stream need not be waited for.
+        self.outbound.close(Closed::With(status.clone()));
+        status
     }
 
-    /// Hands requests on, or refuses them while the database is away.
+    /// Hands requests on, when it is their time, or refuses them.
     async fn forward(&self, envelopes: Vec<ClientEnvelope>) -> Forwarded {
         let arrived = Instant::now();
-        let waiting = self.service.intake.waits(envelopes.len());
-        let bytes = envelopes.iter().map(ClientEnvelope::encoded_len).sum();
-        let admission = tokio::select! {
-            () = self.closed.cancelled() => return Forwarded::ServerEnds,
-            admission = self.service.intake.admit(bytes, envelopes.len()) => admission,
+        let intake = &self.service.intake;
+        intake.count_received(envelopes.len());
+        let waiting = intake.waits(envelopes.len());
+        let admitted = tokio::select! {
+            biased;
+            () = self.closed.cancelled() => None,
+            admitted = self.admit(envelopes) => Some(admitted),
+            // Requests of a broken connection that have not been let in never are, so that its end does not wait for them.
+            () = self.gone.cancelled() => None,
         };
-        let (envelopes, permit) = match admission {
-            Admission::Admitted(permit) => (envelopes, Some(permit)),
-            Admission::Refused => (self.refuse(envelopes), None),
-        };
+        let Some((envelopes, permit)) = admitted else { return Forwarded::Ended };
         if envelopes.is_empty() {
             return Forwarded::Nothing;
         }
         let message = Message::Requests { connection: self.connection, envelopes, permit, arrived, waiting };
         match self.service.driver.send(message) {
             Ok(()) => Forwarded::Requests,
-            Err(_) => Forwarded::ServerEnds,
+            Err(_) => Forwarded::Ended,
         }
     }
 
-    /// Refuses what changes or reads something; who leaves may leave.
-    fn refuse(&self, envelopes: Vec<ClientEnvelope>) -> Vec<ClientEnvelope> {
-        let (pass, refused): (Vec<_>, Vec<_>) = envelopes.into_iter().partition(|envelope| {
-            matches!(envelope.request, Some(ClientRequest::RequestUnregisterClient(_)))
-        });
-        self.service.intake.count_refused(refused.len());
-        for envelope in refused {
-            let text = "the database has been away for some time; nothing has changed, try again later";
-            self.answer(
-                envelope.reference_id,
-                envelope.proxy_client_id,
-                ErrorCode::DatabaseUnavailable,
-                text,
-            );
+    /// Waits until requests may go to the engine; answers those that may.
+    async fn admit(&self, envelopes: Vec<ClientEnvelope>) -> (Vec<ClientEnvelope>, Option<Permit>) {
+        let envelopes = self.pace_registrations(envelopes).await;
+        let bytes = envelopes.iter().map(ClientEnvelope::encoded_len).sum();
+        if envelopes.iter().all(is_leaving) {
+            let permit = self.service.intake.let_leave(bytes).await;
+            return (envelopes, permit);
         }
-        pass
+        match self.service.intake.admit(bytes).await {
+            Admission::Admitted(permit) => (self.within_limits(envelopes), Some(permit)),
+            Admission::Refused => (self.refuse_without_database(envelopes), None),
+        }
+    }
+
+    /// When very many clients register at once they are put off a little, and refused when a little is not enough.
+    async fn pace_registrations(&self, mut envelopes: Vec<ClientEnvelope>) -> Vec<ClientEnvelope> {
+        let Some(rate) = &self.service.limits.registrations else { return envelopes };
+        let mut wait = Duration::ZERO;
+        envelopes.retain(|envelope| {
+            if !matches!(envelope.request, Some(ClientRequest::RequestRegisterClient(_))) {
+                return true;
+            }
+            let now = Instant::now();
+            match rate.take(&mut self.service.registrations.lock(), now, REGISTRATION_PATIENCE) {
+                Ok(this) => wait = wait.max(this),
+                Err(this) => {
+                    let seconds = this.as_secs() + 1;
+                    let text = format!("too many clients register at once; register again in {seconds} s");
+                    self.refuse(envelope, ErrorCode::TooManyRequests, &text);
+                    return false;
+                }
+            }
+            true
+        });
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        envelopes
+    }
+
+    /// Refuses what goes over its client's limits.
+    fn within_limits(&self, mut envelopes: Vec<ClientEnvelope>) -> Vec<ClientEnvelope> {
+        let now = Instant::now();
+        envelopes.retain(|envelope| {
+            if is_leaving(envelope) || is_answer(envelope) {
+                return true;
+            }
+            let text = match self.loads.begin(envelope.proxy_client_id, envelope.reference_id, now) {
+                Ok(()) => return true,
+                Err(Over::InFlight) => format!(
+                    "{} requests of this client have no answer yet, the most that may; wait for answers \
+                     (option client-requests-in-flight)",
+                    self.service.limits.client.in_flight
+                ),
+                Err(Over::Rate) => "this client sends too many requests a second; send more slowly \
+                                    (option client-request-rate)"
+                    .into(),
+            };
+            self.refuse(envelope, ErrorCode::TooManyRequests, &text);
+            false
+        });
+        envelopes
+    }
+
+    /// Refuses what changes or reads something; who leaves may leave.
+    fn refuse_without_database(&self, mut envelopes: Vec<ClientEnvelope>) -> Vec<ClientEnvelope> {
+        envelopes.retain(|envelope| {
+            if !is_leaving(envelope) {
+                let text = "the database has been away for some time; nothing has changed, try again later";
+                self.refuse(envelope, ErrorCode::DatabaseUnavailable, text);
+            }
+            is_leaving(envelope)
+        });
+        envelopes
+    }
+
+    /// Refuses a request that the engine does not see.
+    fn refuse(&self, envelope: &ClientEnvelope, code: ErrorCode, text: &str) {
+        match code {
+            ErrorCode::DatabaseUnavailable => self.service.intake.count_refused(),
+            _ => self.service.intake.count_over_limit(),
+        }
+        self.answer(envelope.reference_id, envelope.proxy_client_id, code, text);
     }
 
     fn answer(&self, reference_id: u64, proxy_client_id: u32, code: ErrorCode, text: &str) {
@@ -229,4 +340,17 @@ impl Reader {
             let _ = self.service.driver.send(Message::Input(Input::ClientOverflowed(client)));
         }
     }
+}
+
+/// Whether a client says that it leaves, which it may at any time.
+fn is_leaving(envelope: &ClientEnvelope) -> bool {
+    matches!(envelope.request, Some(ClientRequest::RequestUnregisterClient(_)))
+}
+
+/// Whether a client answers the server: that gets no answer itself.
+fn is_answer(envelope: &ClientEnvelope) -> bool {
+    matches!(
+        envelope.request,
+        Some(ClientRequest::Event3rdServerResponse(_) | ClientRequest::Event3rdServerFault(_))
+    )
 }

@@ -83,6 +83,15 @@ pub struct DatabaseInfo {
     pub durability: String,
 }
 
+/// What a look at a database finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// What it is.
+    pub info: DatabaseInfo,
+    /// The version of its schema, one that this server can use; 0 when there is none yet.
+    pub schema_version: u32,
+}
+
 /// How to open a database.
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
@@ -99,15 +108,52 @@ pub struct OpenOptions {
 /// [`StoreError::Unavailable`] when it cannot be reached now (try again), [`StoreError::Unsafe`], [`StoreError::Newer`]
 /// and [`StoreError::Address`] when trying again is of no use.
 pub async fn open(url: &str, options: &OpenOptions) -> Result<Arc<dyn Database>, StoreError> {
+    Ok(match address(url)? {
+        Address::Postgres => Arc::new(postgres::PostgresDatabase::open(url, options).await?),
+        Address::Sqlite(path) => Arc::new(sqlite::SqliteDatabase::open(path, options).await?),
+    })
+}
+
+/// Looks at the database at `url` as [`open`] and the checks of a start do, but changes nothing: makes no file, takes no
+/// lock, migrates nothing. It may be in use by a server.
+///
+/// # Errors
+/// As [`open`].
+pub async fn inspect(url: &str, options: &OpenOptions) -> Result<Inspection, StoreError> {
+    match address(url)? {
+        Address::Postgres => postgres::inspect(url, options).await,
+        Address::Sqlite(path) => sqlite::inspect(path).await,
+    }
+}
+
+/// Whether [`open`] understands this address. The database is not asked.
+///
+/// # Errors
+/// [`StoreError::Address`].
+pub fn check_address(url: &str) -> Result<(), StoreError> {
+    match address(url)? {
+        Address::Postgres => postgres::check_address(url),
+        Address::Sqlite(_) => Ok(()),
+    }
+}
+
+/// Which database an address means.
+enum Address<'a> {
+    Postgres,
+    /// The file's path.
+    Sqlite(&'a str),
+}
+
+fn address(url: &str) -> Result<Address<'_>, StoreError> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Ok(Arc::new(postgres::PostgresDatabase::open(url, options).await?));
+        return Ok(Address::Postgres);
     }
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or(url);
     if path.contains("://") || path.is_empty() || path.starts_with(":memory:") {
         let expected = "give postgres://USER@HOST:PORT/DATABASE, sqlite://PATH or a path of a file";
         return Err(StoreError::Address(expected.to_owned()));
     }
-    Ok(Arc::new(sqlite::SqliteDatabase::open(path, options).await?))
+    Ok(Address::Sqlite(path))
 }
 
 impl fmt::Debug for dyn Database {

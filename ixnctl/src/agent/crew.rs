@@ -13,15 +13,22 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::emptiness::{left, served_queues};
+use super::refusals::Refusals;
+use super::requests::Finish;
 use super::roster::Roster;
 pub(crate) use super::worker::Plan;
 use super::worker::{Tally, Worker};
 use crate::arguments::Common;
 use crate::connection::{self, Inspector};
 use crate::exit::Failure;
+use crate::names;
+use crate::output::Remarks;
+use crate::troubles::Teller;
 
 /// How often the queues are looked at.
 const LOOK: Duration = Duration::from_millis(200);
+/// Of how many agents who left it is told why.
+const SHOWN_REASONS: usize = 5;
 /// How many logical clients register at the same time.
 const REGISTERING: usize = 64;
 
@@ -41,6 +48,8 @@ pub(crate) struct Work {
     pub accepted: u64,
     /// Acknowledged ends of work.
     pub finished: u64,
+    /// What the server refused.
+    pub refused: u64,
 }
 
 /// Why a crew ended.
@@ -48,14 +57,18 @@ enum End {
     Empty,
     Interrupted,
     TimedOut(u64),
-    Failed(Failure),
+    /// Agents left although nobody told them to; why.
+    Failed(Vec<String>),
+    /// The queues cannot be looked at.
+    Unusable(Failure),
 }
 
 /// Lets the agents of the roster work: until all is empty when asked for, else until interrupted. What they did is
 /// told also when they end for another reason.
 ///
 /// # Errors
-/// The server cannot be reached, or a logical client is refused: nothing was done then.
+/// The server cannot be reached, has no queue of a name that is given, or refuses a logical client: nothing was done
+/// then.
 pub(crate) async fn work(
     common: &Common,
     roster: &Roster,
@@ -63,23 +76,43 @@ pub(crate) async fn work(
     until_empty: Option<UntilEmpty>,
 ) -> Result<(Work, Result<(), Failure>), Failure> {
     let client = connection::connect(common, ClientType::Proxy).await?;
-    let tally = Arc::new(Tally::default());
-    let (end, ending) = watch::channel(false);
-    let mut workers = hire(common, &client, roster, &Arc::new(plan), &tally, &ending).await?;
+    check_queues(common, &plan, until_empty.as_ref()).await?;
     let bar = spinner(common);
-    let ended = tokio::select! {
+    let teller = Teller::new(common, &client, &bar);
+    let (tally, refusals) = (Arc::new(Tally::default()), Arc::new(Refusals::default()));
+    let (end, ending) = watch::channel(false);
+    let crew = Crew {
+        plan: Arc::new(plan),
+        tally: Arc::clone(&tally),
+        refusals: Arc::clone(&refusals),
+        remarks: Remarks::new(common.output(), &bar),
+        ending,
+    };
+    let mut workers = crew.hire(common, &client, roster).await?;
+    let mut ended = tokio::select! {
         ended = look(common, &tally, roster, until_empty, &bar) => ended,
-        Some(left) = workers.join_next() => left_early(common, left),
+        Some(left) = workers.join_next() => End::Failed(vec![left_early(common, left)]),
         _ = tokio::signal::ctrl_c() => End::Interrupted,
     };
     // Nobody listens any more when all have left.
     let _ = end.send(true);
-    while workers.join_next().await.is_some() {}
+    while let Some(left) = workers.join_next().await {
+        if let End::Failed(reasons) = &mut ended
+            && !matches!(left, Ok(Ok(())))
+        {
+            reasons.push(left_early(common, left));
+        }
+    }
+    teller.end().await;
     bar.finish_and_clear();
+    for sum in refusals.sums() {
+        crew.remarks.say(&sum);
+    }
     client.close().await;
     let work = Work {
         accepted: tally.accepted.load(Ordering::Relaxed),
         finished: tally.finished.load(Ordering::Relaxed),
+        refused: refusals.all(),
     };
     Ok((
         work,
@@ -88,34 +121,67 @@ pub(crate) async fn work(
             End::TimedOut(left) => Err(Failure::TimedOut(format!(
                 "the time is over with {left} interactions left in the queues"
             ))),
-            End::Failed(failure) => Err(failure),
+            End::Failed(reasons) => Err(failed(reasons)),
+            End::Unusable(failure) => Err(failure),
         },
     ))
 }
 
-async fn hire(
-    common: &Common,
-    client: &Client,
-    roster: &Roster,
-    plan: &Arc<Plan>,
-    tally: &Arc<Tally>,
-    end: &watch::Receiver<bool>,
-) -> Result<JoinSet<Result<(), String>>, Failure> {
-    let mut registrations = futures::stream::iter(&roster.agents)
-        .map(|agent_id| async move {
-            let name = format!("{}/{agent_id}", common.client_name);
-            let logical = client.logical(LogicalOptions::new(name, ClientType::AgentApplication)).await;
-            logical.map(|logical| (agent_id.clone(), logical))
-        })
-        .buffer_unordered(REGISTERING);
-    let mut workers = JoinSet::new();
-    while let Some((agent_id, client)) =
-        registrations.try_next().await.map_err(|error| connection::failure(common, error))?
-    {
-        let (plan, tally, end) = (Arc::clone(plan), Arc::clone(tally), end.clone());
-        workers.spawn(Worker { agent_id, client, plan, tally, end }.run());
+/// The queues that are named must be there: an empty one and a misspelt one look the same otherwise.
+async fn check_queues(common: &Common, plan: &Plan, until_empty: Option<&UntilEmpty>) -> Result<(), Failure> {
+    let mut named: Vec<&str> =
+        until_empty.iter().flat_map(|until| &until.queues).map(String::as_str).collect();
+    if let Finish::Place(queue) = &plan.finish {
+        named.push(queue);
     }
-    Ok(workers)
+    if named.is_empty() {
+        return Ok(());
+    }
+    let queues = Inspector::new(common)?.queues().await?;
+    let known: Vec<&str> = queues.iter().map(|queue| queue.queue_name.as_str()).collect();
+    names::check("queue", named, &known)
+}
+
+/// What all agents of a crew share.
+struct Crew {
+    plan: Arc<Plan>,
+    tally: Arc<Tally>,
+    refusals: Arc<Refusals>,
+    remarks: Remarks,
+    ending: watch::Receiver<bool>,
+}
+
+impl Crew {
+    async fn hire(
+        &self,
+        common: &Common,
+        client: &Client,
+        roster: &Roster,
+    ) -> Result<JoinSet<Result<(), String>>, Failure> {
+        let mut registrations = futures::stream::iter(&roster.agents)
+            .map(|agent_id| async move {
+                let name = format!("{}/{agent_id}", common.client_name);
+                let logical = client.logical(LogicalOptions::new(name, ClientType::AgentApplication)).await;
+                logical.map(|logical| (agent_id.clone(), logical))
+            })
+            .buffer_unordered(REGISTERING);
+        let mut workers = JoinSet::new();
+        while let Some((agent_id, client)) =
+            registrations.try_next().await.map_err(|error| connection::failure(common, error))?
+        {
+            let worker = Worker {
+                agent_id,
+                client,
+                plan: Arc::clone(&self.plan),
+                tally: Arc::clone(&self.tally),
+                refusals: Arc::clone(&self.refusals),
+                remarks: self.remarks.clone(),
+                end: self.ending.clone(),
+            };
+            workers.spawn(worker.run());
+        }
+        Ok(workers)
+    }
 }
 
 /// Returns when all is empty, or the time is over; without a wish for that never.
@@ -128,7 +194,7 @@ async fn look(
 ) -> End {
     let inspector = match Inspector::new(common) {
         Ok(inspector) => inspector,
-        Err(failure) => return End::Failed(failure),
+        Err(failure) => return End::Unusable(failure),
     };
     let give_up =
         until_empty.as_ref().and_then(|until| until.timeout).map(|timeout| Instant::now() + timeout);
@@ -165,12 +231,23 @@ async fn interactions_left(inspector: &Inspector, named: &[String]) -> Result<u6
 }
 
 /// An agent left although nobody told him to.
-fn left_early(common: &Common, left: Result<Result<(), String>, tokio::task::JoinError>) -> End {
-    End::Failed(match left {
-        Ok(Ok(())) => Failure::Refused("an agent left".to_owned()),
-        Ok(Err(reason)) => Failure::Refused(reason),
-        Err(crash) => Failure::Refused(format!("{} failed: {crash}", common.client_name)),
-    })
+fn left_early(common: &Common, left: Result<Result<(), String>, tokio::task::JoinError>) -> String {
+    match left {
+        Ok(Ok(())) => "an agent left".to_owned(),
+        Ok(Err(reason)) => reason,
+        Err(crash) => format!("{} failed: {crash}", common.client_name),
+    }
+}
+
+/// All reasons, or the first of many.
+fn failed(mut reasons: Vec<String>) -> Failure {
+    let more = reasons.len().saturating_sub(SHOWN_REASONS);
+    reasons.truncate(SHOWN_REASONS);
+    let mut text = reasons.join("; ");
+    if more > 0 {
+        text.push_str(&format!("; and {more} more agents"));
+    }
+    Failure::Refused(text)
 }
 
 fn spinner(common: &Common) -> ProgressBar {

@@ -11,34 +11,22 @@ use ixn_client::{Client, ClientError, ClientEvent, DisconnectReason};
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    AgentLoginInfo, ClientType, ErrorCode, InteractionProperties, RequestAccept, RequestAgentLogout,
-    RequestCancelNotReadyForMedia, RequestNotReadyForMedia, RequestPull, RequestReject, ServerEnvelope,
+    AgentLoginInfo, ClientType, ErrorCode, InteractionProperties, RequestAgentLogout, ServerEnvelope,
 };
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::dialogue::{self, Order};
-use super::requests::{self, Finish};
-use super::worklist::Worklist;
+use super::orders::Effect;
+use super::requests;
+use super::roster::Roster;
+use super::worklist::{Item, Worklist, described};
 use crate::arguments::Common;
 use crate::connection;
 use crate::exit::Failure;
 use crate::message_json;
 use crate::output::{Output, printable};
-
-/// What the answer to an order changes.
-enum Effect {
-    /// He logged in.
-    LoggedIn,
-    /// He handles it now.
-    Handles(String),
-    /// He has it no longer.
-    Loses(String),
-    /// What was pulled is handled.
-    Pulled,
-    /// Nothing that is listed.
-    None,
-}
+use crate::troubles::Teller;
 
 /// An order that was answered.
 struct Answered {
@@ -51,18 +39,21 @@ struct Answered {
 ///
 /// # Errors
 /// The server is unavailable, or the agent cannot log in or was logged out.
-pub(crate) async fn run(common: &Common, agent_id: &str, media: &[String]) -> Result<(), Failure> {
+pub(crate) async fn run(common: &Common, agent_id: &str, roster: &Roster) -> Result<(), Failure> {
     let client = connection::connect(common, ClientType::AgentApplication).await?;
     let mut events = client.events();
+    let teller = Teller::new(common, &client, &ProgressBar::hidden());
     let mut desk = Desk {
         output: common.output(),
         client: client.clone(),
         agent_id: agent_id.to_owned(),
-        media: media.to_vec(),
+        media: roster.media.clone(),
+        known_agents: roster.known_agents.clone(),
+        place_id: String::new(),
         list: Worklist::default(),
         running: FuturesUnordered::new(),
     };
-    desk.send(format!("login {agent_id}"), Effect::LoggedIn, requests::login(agent_id, media));
+    desk.send(format!("login {agent_id}"), Effect::LoggedIn, requests::login(agent_id, &roster.media));
     let mut lines = read_lines();
     let mut reading = true;
     loop {
@@ -87,105 +78,52 @@ pub(crate) async fn run(common: &Common, agent_id: &str, media: &[String]) -> Re
     }
     // When it fails the connection ends next in any case, and the server then does the same.
     let _ = client.request(Request::RequestAgentLogout(RequestAgentLogout::default())).await;
+    teller.end().await;
     client.close().await;
     Ok(())
 }
 
-struct Desk {
-    output: Output,
+/// What he has before him.
+pub(super) struct Desk {
+    pub(super) output: Output,
     client: Client,
     agent_id: String,
-    media: Vec<String>,
-    list: Worklist,
+    pub(super) media: Vec<String>,
+    /// The agents of the configuration, among whom a wrong name is looked for.
+    known_agents: Vec<String>,
+    /// Where he is logged in.
+    place_id: String,
+    pub(super) list: Worklist,
     running: FuturesUnordered<BoxFuture<'static, Answered>>,
 }
 
 impl Desk {
-    fn send(&self, order: String, effect: Effect, request: Request) {
+    /// Sends the request of an order.
+    pub(super) fn send(&self, order: String, effect: Effect, request: Request) {
         let client = self.client.clone();
         let answered = async move { Answered { order, effect, answer: client.request(request).await } };
         self.running.push(answered.boxed());
     }
 
-    fn complain(&self, problem: &str) {
+    /// Says what is wrong.
+    pub(super) fn complain(&self, problem: &str) {
         self.output.remark(&ProgressBar::hidden(), problem);
     }
 
-    fn obey(&mut self, order: Order) -> io::Result<()> {
-        let sent = match order {
-            Order::Accept(which) => self.list.find(true, which.as_deref()).map(|item| {
-                let interaction_id = item.interaction.interaction_id.clone();
-                let accept = RequestAccept { ticket_id: item.ticket_id.unwrap_or(0), interaction_id };
-                let effect = Effect::Handles(item.interaction.interaction_id);
-                self.send(format!("accept {}", item.number), effect, Request::RequestAccept(accept));
-            }),
-            Order::Reject(which) => self.list.find(true, which.as_deref()).map(|item| {
-                let interaction_id = item.interaction.interaction_id;
-                let effect = Effect::Loses(interaction_id.clone());
-                let ticket_id = item.ticket_id.unwrap_or(0);
-                let reject = RequestReject { ticket_id, interaction_id, reason: None };
-                self.send(format!("reject {}", item.number), effect, Request::RequestReject(reject));
-            }),
-            Order::Done(which) => self.finish("done", &Finish::Stop, which.as_deref()),
-            Order::Transfer { queue, which } => {
-                let order = format!("transfer {queue}");
-                self.finish(&order, &Finish::Place(queue), which.as_deref())
-            }
-            Order::Pull { view } => {
-                let pull =
-                    RequestPull { view_id: view.clone(), number_of_interactions: 1, ..Default::default() };
-                self.send(format!("pull {view}"), Effect::Pulled, Request::RequestPull(pull));
-                Ok(())
-            }
-            Order::Ready(media) => {
-                for media_type_name in self.media_of(media) {
-                    let order = format!("ready {media_type_name}");
-                    let ready = RequestCancelNotReadyForMedia { media_type_name, reason: None };
-                    self.send(order, Effect::None, Request::RequestCancelNotReadyForMedia(ready));
-                }
-                Ok(())
-            }
-            Order::NotReady(media) => {
-                for media_type_name in self.media_of(media) {
-                    let order = format!("notready {media_type_name}");
-                    let not_ready = RequestNotReadyForMedia { media_type_name, reason: None };
-                    self.send(order, Effect::None, Request::RequestNotReadyForMedia(not_ready));
-                }
-                Ok(())
-            }
-            Order::List => return self.show_list(),
-            Order::Help if !self.output.is_json() => return self.output.line(dialogue::HELP),
-            Order::Help | Order::Quit | Order::Nothing => Ok(()),
-        };
-        if let Err(problem) = sent {
-            self.complain(&problem);
-        }
-        Ok(())
-    }
-
-    fn finish(&self, order: &str, finish: &Finish, which: Option<&str>) -> Result<(), String> {
-        let item = self.list.find(false, which)?;
-        let interaction_id = item.interaction.interaction_id;
-        let effect = Effect::Loses(interaction_id.clone());
-        self.send(format!("{order} {}", item.number), effect, finish.request(interaction_id));
-        Ok(())
-    }
-
-    fn media_of(&self, named: Option<String>) -> Vec<String> {
-        named.map_or_else(|| self.media.clone(), |media| vec![media])
-    }
-
-    fn show_list(&self) -> io::Result<()> {
+    /// Shows what is offered and handled.
+    pub(super) fn show_list(&self) -> io::Result<()> {
         if self.list.items().is_empty() && !self.output.is_json() {
             return self.output.line("nothing is offered or handled");
         }
-        self.list.items().iter().try_for_each(|item| {
-            let object = || {
-                let interaction = message_json::object("InteractionProperties", &item.interaction);
-                json!({"number": item.number, "ticket_id": item.ticket_id, "interaction": interaction})
-            };
-            self.output.either(|| printable(&item.line()), object)
-        })
+        self.list.items().iter().try_for_each(|item| self.show(item))
+    }
+
+    fn show(&self, item: &Item) -> io::Result<()> {
+        let object = || {
+            let interaction = message_json::object("InteractionProperties", &item.interaction);
+            json!({"number": item.number, "ticket_id": item.ticket_id, "interaction": interaction})
+        };
+        self.output.either(|| printable(&item.line()), object)
     }
 
     fn take_answer(&mut self, answered: Answered) -> Result<(), Failure> {
@@ -199,28 +137,26 @@ impl Desk {
                 return Ok(());
             }
             Err(error) if matches!(effect, Effect::LoggedIn) => {
-                return Err(Failure::Refused(error.to_string()));
+                let reason = requests::login_refused(&error, &self.agent_id, &self.known_agents);
+                return Err(Failure::Refused(reason));
             }
             Err(error) => {
-                self.complain(&format!("{order}: {error}"));
                 if error.code() == Some(ErrorCode::UnknownInteraction)
                     && let Effect::Loses(id) = effect
                 {
                     self.list.remove(&id);
                 }
-                if self.output.is_json() {
-                    let reason = error.to_string();
-                    self.output.object(&json!({"order": order, "outcome": "failed", "reason": reason}))?;
-                }
-                return Ok(());
+                return Ok(self.failed(&order, &error.to_string())?);
             }
         };
+        let mut outcome = "done";
         match effect {
             Effect::LoggedIn => {
                 let login = match event {
                     Some(Event::EventAck(ack)) => ack.agent_login.unwrap_or_default(),
                     _ => AgentLoginInfo::default(),
                 };
+                self.place_id = login.place_id;
                 self.list
                     .replace(login.interactions.into_iter().filter_map(|held| held.interaction).collect());
             }
@@ -233,15 +169,58 @@ impl Desk {
                     Some(Event::EventPulledInteractions(pulled)) => pulled.interactions,
                     _ => Vec::new(),
                 };
-                for interaction in pulled.into_iter().filter_map(|pulled| pulled.interaction) {
-                    self.list.put(interaction, None);
+                if pulled.is_empty() {
+                    outcome = "nothing there";
                 }
-                self.show_list()?;
+                for interaction in pulled.into_iter().filter_map(|pulled| pulled.interaction) {
+                    let item = self.list.put(interaction, None).clone();
+                    self.show(&item)?;
+                }
+            }
+            Effect::WorkbinTypes { workbin, then } => {
+                let types = match event {
+                    Some(Event::EventWorkbinTypesInfo(info)) => info.workbin_types,
+                    _ => Vec::new(),
+                };
+                return match workbin.info(&types, &self.agent_id, &self.place_id) {
+                    Ok(workbin) => {
+                        self.go_on_with_workbin(order, workbin, then);
+                        Ok(())
+                    }
+                    Err(problem) => Ok(self.failed(&order, &problem)?),
+                };
+            }
+            Effect::Shown => {
+                let content = match event {
+                    Some(Event::EventWorkbinContent(content)) => content.interactions,
+                    _ => Vec::new(),
+                };
+                if content.is_empty() {
+                    outcome = "nothing there";
+                }
+                content.iter().try_for_each(|interaction| {
+                    let object = || {
+                        let interaction = message_json::object("InteractionProperties", interaction);
+                        json!({"order": order, "interaction": interaction})
+                    };
+                    self.output.either(|| printable(&format!("     {}", described(interaction))), object)
+                })?;
             }
             Effect::None => {}
         }
-        self.output
-            .either(|| printable(&format!("{order}: done")), || json!({"order": order, "outcome": "done"}))?;
+        self.output.either(
+            || printable(&format!("{order}: {outcome}")),
+            || json!({"order": order, "outcome": outcome}),
+        )?;
+        Ok(())
+    }
+
+    /// Says that an order could not be carried out.
+    fn failed(&self, order: &str, reason: &str) -> io::Result<()> {
+        self.complain(&format!("{order}: {reason}"));
+        if self.output.is_json() {
+            self.output.object(&json!({"order": order, "outcome": "failed", "reason": reason}))?;
+        }
         Ok(())
     }
 
@@ -252,12 +231,9 @@ impl Desk {
                 let server = common.server.clone();
                 return Err(Failure::Unavailable { server, reason: refusal.to_string() });
             }
-            ClientEvent::Disconnected { reason } => {
-                self.complain(&reason.to_string());
-                return Ok(());
-            }
+            // The teller says so.
+            ClientEvent::Disconnected { .. } => return Ok(()),
             ClientEvent::Reconnected { .. } => {
-                self.complain("connected again");
                 let login = requests::login(&self.agent_id, &self.media);
                 self.send(format!("login {}", self.agent_id), Effect::LoggedIn, login);
                 return Ok(());

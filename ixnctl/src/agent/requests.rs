@@ -1,6 +1,5 @@
 //! What an agent sends, and how the answers and events read.
 
-use std::io::{self, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use ixn_proto::{
 use tokio::time::{Instant, sleep};
 
 use super::desk::{Action, Input};
+use crate::names::did_you_mean;
 
 /// The wait between two tries to log in.
 const LOGIN_PAUSE: Duration = Duration::from_millis(250);
@@ -41,6 +41,14 @@ impl FromStr for Finish {
 }
 
 impl Finish {
+    /// What it is called: `refused to stop`.
+    fn order(&self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Place(_) => "place",
+        }
+    }
+
     /// The request for one interaction.
     pub(super) fn request(&self, interaction_id: String) -> Request {
         match self.clone() {
@@ -70,13 +78,13 @@ pub(super) fn login(agent_id: &str, media_list: &[String]) -> Request {
 /// a lost connection leaves behind for a while is tried again for as long as `patience`.
 ///
 /// # Errors
-/// A sentence: the server refuses.
+/// The server refuses.
 pub(super) async fn log_in(
     client: LogicalClient,
     agent_id: String,
     media: Vec<String>,
     patience: Duration,
-) -> Result<Option<Input>, String> {
+) -> Result<Option<Input>, ClientError> {
     let give_up = Instant::now() + patience;
     loop {
         match client.request(login(&agent_id, &media)).await {
@@ -87,8 +95,17 @@ pub(super) async fn log_in(
             {
                 sleep(LOGIN_PAUSE).await;
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error),
         }
+    }
+}
+
+/// Why an agent cannot log in, with the agent of the configuration who is probably meant.
+pub(super) fn login_refused(error: &ClientError, agent_id: &str, known_agents: &[String]) -> String {
+    let known: Vec<&str> = known_agents.iter().map(String::as_str).collect();
+    match error.code() {
+        Some(ErrorCode::UnknownAgent) => format!("{error}{}", did_you_mean(agent_id, &known)),
+        _ => error.to_string(),
     }
 }
 
@@ -105,15 +122,23 @@ fn logged_in(answer: ServerEnvelope, wanted: &[String]) -> Input {
     Input::LoggedIn { held: interactions.map(|interaction| interaction.interaction_id).collect(), not_ready }
 }
 
-/// Sends what the desk says; the answer is what the desk is told. `Think` sends nothing.
-pub(super) async fn carry_out(client: LogicalClient, action: Action, finish: Finish) -> Option<Input> {
+/// Sends what the desk says; the answer is what the desk is told. `refused` hears of refusals. `Think` sends nothing.
+pub(super) async fn carry_out(
+    client: LogicalClient,
+    action: Action,
+    finish: Finish,
+    refused: impl Fn(&'static str, &ClientError),
+) -> Option<Input> {
     match action {
         Action::Think { .. } => None,
         Action::Accept { ticket_id, interaction_id } => {
             let accept = RequestAccept { ticket_id, interaction_id: interaction_id.clone() };
             Some(match client.request(Request::RequestAccept(accept)).await {
                 Ok(_) => Input::Accepted { interaction_id },
-                Err(_) => Input::NotAccepted { interaction_id },
+                Err(error) => {
+                    refused("accept", &error);
+                    Input::NotAccepted { interaction_id }
+                }
             })
         }
         Action::Finish { interaction_id } => {
@@ -121,33 +146,31 @@ pub(super) async fn carry_out(client: LogicalClient, action: Action, finish: Fin
                 Ok(_) => Input::Finished { interaction_id },
                 Err(error) => {
                     let gone = error.code() == Some(ErrorCode::UnknownInteraction);
-                    if !gone && error.code().is_some() {
-                        // Refused for good: whoever started the agents must hear why nothing ends.
-                        let sentence = format!("ixnctl: cannot finish interaction {interaction_id}: {error}");
-                        let _ = writeln!(io::stderr(), "{sentence}");
-                    }
+                    refused(finish.order(), &error);
                     Input::NotFinished { interaction_id, gone }
                 }
             })
         }
         Action::BecomeReady { media_type } => {
-            become_ready(&client, media_type).await;
+            if let Err(error) = become_ready(&client, media_type).await {
+                refused("become ready", &error);
+            }
             None
         }
     }
 }
 
 /// Becomes ready for a medium, which is added when the login does not have it.
-async fn become_ready(client: &LogicalClient, media_type: String) {
+async fn become_ready(client: &LogicalClient, media_type: String) -> Result<(), ClientError> {
     let add = RequestAddMedia { media_type_name: media_type.clone(), reason: None };
     let ready = RequestCancelNotReadyForMedia { media_type_name: media_type, reason: None };
     let ready = Request::RequestCancelNotReadyForMedia(ready);
-    let answer = client.request(ready.clone()).await;
-    // Refused otherwise when he is logged out or ready meanwhile: nothing is to be done then.
-    let missing = answer.is_err_and(|error| error.code() == Some(ErrorCode::MediaNotAdded));
-    if missing && client.request(Request::RequestAddMedia(add)).await.is_ok() {
-        let _ = client.request(ready).await;
+    match client.request(ready.clone()).await {
+        Err(error) if error.code() == Some(ErrorCode::MediaNotAdded) => {}
+        answer => return answer.map(drop),
     }
+    client.request(Request::RequestAddMedia(add)).await?;
+    client.request(ready).await.map(drop)
 }
 
 /// What an event means to the desk; `None` = nothing.

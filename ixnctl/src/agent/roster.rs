@@ -5,6 +5,7 @@ use std::path::Path;
 use ixn_configuration::Configuration;
 
 use crate::exit::Failure;
+use crate::names;
 
 /// The agents and their media.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(crate) struct Roster {
     pub agents: Vec<String>,
     /// The media types that each of them is ready for.
     pub media: Vec<String>,
+    /// The agents of the configuration.
+    pub known_agents: Vec<String>,
 }
 
 impl Roster {
@@ -20,7 +23,8 @@ impl Roster {
     /// Without `file` the configuration is the sample that a server without a file has.
     ///
     /// # Errors
-    /// The file cannot be read or has mistakes, or nobody is named.
+    /// The file cannot be read or has mistakes, it has no such agent or medium, or nobody is named. Without `file`
+    /// names are not checked: the server may have another configuration than the sample, and it knows.
     pub(crate) fn new(
         file: Option<&Path>,
         agents: &[String],
@@ -32,7 +36,15 @@ impl Roster {
             None => Configuration::sample(),
         };
         let configuration = configuration.map_err(|problems| Failure::Usage(problems.to_string()))?;
-        let mut roster = Roster { agents: Vec::new(), media: media.to_vec() };
+        let known_agents: Vec<String> = configuration.agents.iter().map(|agent| agent.id.clone()).collect();
+        if file.is_some() {
+            let known: Vec<&str> = known_agents.iter().map(String::as_str).collect();
+            names::check("agent", agents.iter().map(String::as_str), &known)?;
+            let known: Vec<&str> =
+                configuration.media_types.iter().map(|media| media.name.as_str()).collect();
+            names::check("media type", media.iter().map(String::as_str), &known)?;
+        }
+        let mut roster = Roster { agents: Vec::new(), media: media.to_vec(), known_agents };
         let of_configuration = configuration.agents.iter().filter(|_| all).map(|agent| &agent.id);
         for agent in agents.iter().chain(of_configuration) {
             if !roster.agents.contains(agent) {
@@ -51,6 +63,8 @@ impl Roster {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     fn names(names: &[&str]) -> Vec<String> {
@@ -67,7 +81,7 @@ mod tests {
     #[test]
     fn named_agents_and_media_are_taken_as_they_are_and_once() {
         let roster = Roster::new(None, &names(&["zoe", "alice", "zoe"]), false, &names(&["chat"])).unwrap();
-        assert_eq!(roster, Roster { agents: names(&["zoe", "alice"]), media: names(&["chat"]) });
+        assert_eq!((roster.agents, roster.media), (names(&["zoe", "alice"]), names(&["chat"])));
     }
 
     #[test]
@@ -75,5 +89,18 @@ mod tests {
         assert!(matches!(Roster::new(None, &[], false, &[]), Err(Failure::Usage(_))));
         let missing = Path::new("/nonexistent/objects.yaml");
         assert!(matches!(Roster::new(Some(missing), &[], true, &[]), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn names_that_the_file_does_not_have_are_told_with_near_ones() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(ixn_configuration::SAMPLE.as_bytes()).unwrap();
+        let problem = |agents: &[&str], media: &[&str]| {
+            let roster = Roster::new(Some(file.path()), &names(agents), false, &names(media));
+            roster.unwrap_err().to_string()
+        };
+        let expected = "there is no agent 'alise': did you mean 'alice'?; there is no agent 'xyz'";
+        assert_eq!(problem(&["alise", "bob", "xyz"], &[]), expected);
+        assert_eq!(problem(&["bob"], &["emial"]), "there is no media type 'emial': did you mean 'email'?");
     }
 }

@@ -8,14 +8,16 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use ixn_client::{ClientEvent, DisconnectReason, Events, LogicalClient};
+use ixn_client::{ClientError, ClientEvent, DisconnectReason, Events, LogicalClient};
 use ixn_proto::RequestAgentLogout;
 use ixn_proto::client_envelope::Request;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::desk::{Action, Desk, Input};
+use super::refusals::Refusals;
 use super::requests::{self, Finish};
+use crate::output::Remarks;
 
 /// How long a login is tried again after a lost connection: the server may not have noticed the loss yet.
 const LOGIN_DEADLINE: Duration = Duration::from_secs(60);
@@ -31,6 +33,8 @@ pub(crate) struct Plan {
     pub finish: Finish,
     /// The media types that he is ready for.
     pub media: Vec<String>,
+    /// The agents of the configuration, among whom a wrong name is looked for.
+    pub known_agents: Vec<String>,
 }
 
 /// What the agents of a crew have done and have.
@@ -52,6 +56,8 @@ pub(super) struct Worker {
     pub client: LogicalClient,
     pub plan: Arc<Plan>,
     pub tally: Arc<Tally>,
+    pub refusals: Arc<Refusals>,
+    pub remarks: Remarks,
     /// True = take the answers that are on their way and log out.
     pub end: watch::Receiver<bool>,
 }
@@ -74,7 +80,7 @@ enum Done {
     /// A request was answered, or never will be.
     Answered(Option<Input>),
     /// He cannot log in.
-    LoginFailed(String),
+    LoginFailed(ClientError),
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -132,7 +138,9 @@ impl Worker {
         match done {
             Done::Thought(input) | Done::Answered(Some(input)) => self.act(work, input),
             Done::Answered(None) => {}
-            Done::LoginFailed(reason) => return Err(reason),
+            Done::LoginFailed(error) => {
+                return Err(requests::login_refused(&error, &self.agent_id, &self.plan.known_agents));
+            }
         }
         Ok(())
     }
@@ -161,7 +169,7 @@ impl Worker {
         work.running.push(Box::pin(async {
             match login.await {
                 Ok(input) => Done::Answered(input),
-                Err(reason) => Done::LoginFailed(reason),
+                Err(error) => Done::LoginFailed(error),
             }
         }));
     }
@@ -177,7 +185,13 @@ impl Worker {
                 }));
                 continue;
             }
-            let request = requests::carry_out(self.client.clone(), action, self.plan.finish.clone());
+            let (refusals, remarks) = (Arc::clone(&self.refusals), self.remarks.clone());
+            let refused = move |order, error: &ClientError| {
+                if let Some(first) = refusals.count(order, error) {
+                    remarks.say(&first);
+                }
+            };
+            let request = requests::carry_out(self.client.clone(), action, self.plan.finish.clone(), refused);
             work.requests += 1;
             work.running.push(Box::pin(async { Done::Answered(request.await) }));
         }

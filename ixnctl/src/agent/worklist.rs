@@ -93,17 +93,19 @@ impl Worklist {
 impl Item {
     /// It in one line.
     pub(super) fn line(&self) -> String {
-        let InteractionProperties { interaction_id, media_type, queue, .. } = &self.interaction;
-        let lists = [&self.interaction.custom_properties, &self.interaction.user_data];
-        let text = |key| lists.iter().find_map(|list| list.as_ref().and_then(|list| list.get_text(key)));
         let what = if self.ticket_id.is_some() { "offered" } else { "handled" };
-        let from = or_dash(text("FromAddress").unwrap_or_default());
-        let subject = or_dash(text("Subject").unwrap_or_default());
-        format!(
-            "{:>3}  {what}  {media_type} {interaction_id} of {queue}, from {from}: {subject}",
-            self.number
-        )
+        format!("{:>3}  {what}  {}", self.number, described(&self.interaction))
     }
+}
+
+/// What an interaction is about, in a few words.
+pub(super) fn described(interaction: &InteractionProperties) -> String {
+    let InteractionProperties { interaction_id, media_type, queue, .. } = interaction;
+    let lists = [&interaction.custom_properties, &interaction.user_data];
+    let text = |key| lists.iter().find_map(|list| list.as_ref().and_then(|list| list.get_text(key)));
+    let from = or_dash(text("FromAddress").unwrap_or_default());
+    let subject = or_dash(text("Subject").unwrap_or_default());
+    format!("{media_type} {interaction_id} of {queue}, from {from}: {subject}")
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::agent::interactive;
 use crate::agent::requests::Finish;
 use crate::agent::roster::Roster;
 use crate::arguments::Common;
+use crate::duration::duration;
 use crate::exit::Failure;
 
 /// Logs in as an agent and works.
@@ -59,11 +60,16 @@ pub(crate) async fn run(common: &Common, agent: &Agent) -> Result<(), Failure> {
     let file = agent.config.as_deref();
     if let Some(agent_id) = &agent.agent {
         let roster = Roster::new(file, std::slice::from_ref(agent_id), false, &agent.media)?;
-        return interactive::run(common, agent_id, &roster.media).await;
+        return interactive::run(common, agent_id, &roster).await;
     }
     let all = agent.all || agent.agents.is_empty();
     let roster = Roster::new(file, &agent.agents, all, &agent.media)?;
-    let plan = Plan { think: agent.think, finish: agent.done.clone(), media: roster.media.clone() };
+    let plan = Plan {
+        think: agent.think,
+        finish: agent.done.clone(),
+        media: roster.media.clone(),
+        known_agents: roster.known_agents.clone(),
+    };
     let until_empty =
         agent.until_empty.then(|| UntilEmpty { queues: agent.queue.clone(), timeout: agent.timeout });
     let (work, ended) = crew::work(common, &roster, plan, until_empty).await?;
@@ -72,39 +78,12 @@ pub(crate) async fn run(common: &Common, agent: &Agent) -> Result<(), Failure> {
         Finish::Place(_) => "placed",
     };
     common.output().either(
-        || format!("{} accepted, {} {finished}", work.accepted, work.finished),
-        || json!({"accepted": work.accepted, finished: work.finished}),
+        || {
+            let refused =
+                if work.refused > 0 { format!(", {} refused", work.refused) } else { String::new() };
+            format!("{} accepted, {} {finished}{refused}", work.accepted, work.finished)
+        },
+        || json!({"accepted": work.accepted, finished: work.finished, "refused": work.refused}),
     )?;
     ended
-}
-
-/// Reads a length of time with its unit.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err("give a number and a unit: 200ms, 3s, 1min, 1h".to_owned()),
-    };
-    let number: u64 =
-        number.parse().map_err(|_| "give a whole number and a unit: 200ms, 3s, 1min, 1h".to_owned())?;
-    number.checked_mul(milliseconds).map(Duration::from_millis).ok_or_else(|| "it is too long".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_a_unit() {
-        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
-        assert_eq!(duration("3s"), Ok(Duration::from_secs(3)));
-        assert_eq!(duration("2min"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "3", "s", "1.5s", "-1s", "99999999999999999999s", "18446744073709551615h"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -14,7 +14,7 @@ use crate::output::{Table, or_dash, time};
 /// The server is unavailable.
 pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
     let output = common.output();
-    let agents = Inspector::new(common)?.agents().await?;
+    let agents = Inspector::connect(common).await?.agents().await?;
     if output.is_json() {
         return Ok(agents
             .iter()

@@ -11,6 +11,7 @@ use super::interactions::Selection;
 use crate::arguments::Common;
 use crate::connection::{self, Inspector};
 use crate::exit::Failure;
+use crate::troubles::Teller;
 
 /// How many requests may wait for their answers.
 const IN_FLIGHT: usize = 256;
@@ -51,32 +52,38 @@ pub(crate) async fn run(
     let ids = targets.ids(common).await?;
     let client = connection::connect(common, ClientType::MediaServer).await?;
     let bar = output.progress(ids.len() as u64);
+    let teller = Teller::new(common, &client, &bar);
     let (mut done, mut failed) = (0_u64, 0_u64);
-    let answers = futures::stream::iter(ids).map(|id| one(&client, id, operation)).buffered(IN_FLIGHT);
-    let mut answers = std::pin::pin!(answers);
-    while let Some((id, answer)) = answers.next().await {
-        bar.inc(1);
-        match answer {
-            Ok(()) => {
-                done += 1;
-                if output.is_json() {
-                    output.object(&json!({"interaction_id": id, "outcome": operation.outcome}))?;
+    {
+        let answers = futures::stream::iter(ids)
+            .map(|id| teller.during(one(&client, id, operation)))
+            .buffered(IN_FLIGHT);
+        let mut answers = std::pin::pin!(answers);
+        while let Some((id, answer)) = answers.next().await {
+            bar.inc(1);
+            match answer {
+                Ok(()) => {
+                    done += 1;
+                    if output.is_json() {
+                        output.object(&json!({"interaction_id": id, "outcome": operation.outcome}))?;
+                    }
                 }
-            }
-            Err(error) if connection::is_unavailable(&error) => {
-                return Err(connection::failure(common, error));
-            }
-            Err(error) => {
-                failed += 1;
-                output.remark(&bar, &format!("{id}: {error}"));
-                if output.is_json() {
-                    output.object(
-                        &json!({"interaction_id": id, "outcome": "failed", "reason": error.to_string()}),
-                    )?;
+                Err(error) if connection::is_unavailable(&error) => {
+                    return Err(connection::failure(common, error));
+                }
+                Err(error) => {
+                    failed += 1;
+                    output.remark(&bar, &format!("{id}: {error}"));
+                    if output.is_json() {
+                        output.object(
+                            &json!({"interaction_id": id, "outcome": "failed", "reason": error.to_string()}),
+                        )?;
+                    }
                 }
             }
         }
     }
+    teller.end().await;
     bar.finish_and_clear();
     let sentence = || format!("{done} {}, {failed} failed", operation.outcome);
     output.either(sentence, || json!({operation.outcome: done, "failed": failed}))?;
@@ -98,7 +105,8 @@ impl Targets {
                 "name interactions, or choose them with --queue or --where".to_owned(),
             ));
         }
-        let mut pages = Inspector::new(common)?.interactions(self.selection.request(), self.selection.limit);
+        let mut pages =
+            Inspector::connect(common).await?.interactions(self.selection.request(), self.selection.limit);
         let mut ids = Vec::new();
         while let Some(page) = pages.next().await? {
             ids.extend(page.into_iter().map(|interaction| interaction.interaction_id));

@@ -19,7 +19,7 @@ pub(crate) struct Selection {
     #[arg(long = "where", value_name = "CONDITION")]
     pub condition: Option<String>,
     /// At most so many.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
     pub limit: Option<u64>,
 }
 
@@ -45,7 +45,7 @@ impl Selection {
 /// The server is unavailable, or refuses the condition.
 pub(crate) async fn run(common: &Common, selection: &Selection) -> Result<(), Failure> {
     let output = common.output();
-    let mut pages = Inspector::new(common)?.interactions(selection.request(), selection.limit);
+    let mut pages = Inspector::connect(common).await?.interactions(selection.request(), selection.limit);
     let mut is_first = true;
     while let Some(page) = pages.next().await? {
         if output.is_json() {
@@ -99,7 +99,7 @@ pub(crate) fn state(interaction: &InteractionProperties) -> String {
             .trim_start_matches("INTERACTION_STATE_")
             .to_lowercase();
     }
-    if interaction.is_held {
+    if interaction.is_held && state != "held" {
         state.push_str(", held");
     }
     if interaction.is_locked {
@@ -113,6 +113,17 @@ mod tests {
     use ixn_proto::InteractionState;
 
     use super::*;
+
+    #[test]
+    fn the_state_is_one_word_and_what_it_does_not_say() {
+        let held = |workflow_state: &str| InteractionProperties {
+            workflow_state: workflow_state.into(),
+            is_held: true,
+            ..Default::default()
+        };
+        assert_eq!(state(&held("Held")), "held");
+        assert_eq!(state(&held("Handling")), "handling, held");
+    }
 
     #[test]
     fn a_row_says_where_an_interaction_is() {

@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod agents;
 mod each_interaction;
 pub(crate) mod interactions;
+pub(crate) mod load;
 pub(crate) mod move_to;
 pub(crate) mod queues;
 pub(crate) mod show;

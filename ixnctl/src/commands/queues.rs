@@ -14,7 +14,7 @@ use crate::output::{Table, or_dash};
 /// The server is unavailable.
 pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
     let output = common.output();
-    let queues = Inspector::new(common)?.queues().await?;
+    let queues = Inspector::connect(common).await?.queues().await?;
     if output.is_json() {
         return Ok(queues
             .iter()

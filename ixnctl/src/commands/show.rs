@@ -28,7 +28,7 @@ pub(crate) struct Show {
 /// The server is unavailable, or has no such interaction.
 pub(crate) async fn run(common: &Common, show: &Show) -> Result<(), Failure> {
     let output = common.output();
-    let answer = Inspector::new(common)?.interaction(&show.interaction_id).await?;
+    let answer = Inspector::connect(common).await?.interaction(&show.interaction_id).await?;
     if output.is_json() {
         return Ok(output.object(&message_json::object("GetInteractionResponse", &answer))?);
     }

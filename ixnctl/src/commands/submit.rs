@@ -19,6 +19,7 @@ use crate::arguments::Common;
 use crate::connection;
 use crate::exit::Failure;
 use crate::submission::source::{Emails, Item, Lines, Place, Skip};
+use crate::troubles::Teller;
 
 /// Submits interactions.
 #[derive(Debug, Args)]
@@ -76,27 +77,32 @@ pub(crate) async fn run(common: &Common, submit: &Submit) -> Result<(), Failure>
     let client = connection::connect(common, ClientType::MediaServer).await?;
     let items = input.read_beside(usize::from(submit.in_flight), Arc::clone(&progress));
     let bar = output.progress(0);
+    let teller = Teller::new(common, &client, &bar);
     let mut summary = Summary::default();
     let mut unavailable = None;
     let mut input_failed = false;
-    let answers =
-        items.map(|item| submit_one(&client, item, &progress)).buffered(usize::from(submit.in_flight));
-    let mut answers = std::pin::pin!(answers);
-    while let Some((place, outcome)) = answers.next().await {
-        match &outcome {
-            Outcome::NotTried => continue,
-            Outcome::Failed(error) if connection::is_unavailable(error) => {
-                progress.gone.store(true, Ordering::Relaxed);
-                unavailable.get_or_insert_with(|| error.clone());
+    {
+        let answers = items
+            .map(|item| submit_one(&client, &teller, item, &progress))
+            .buffered(usize::from(submit.in_flight));
+        let mut answers = std::pin::pin!(answers);
+        while let Some((place, outcome)) = answers.next().await {
+            match &outcome {
+                Outcome::NotTried => continue,
+                Outcome::Failed(error) if connection::is_unavailable(error) => {
+                    progress.gone.store(true, Ordering::Relaxed);
+                    unavailable.get_or_insert_with(|| error.clone());
+                }
+                Outcome::Skipped(skip) => input_failed |= skip.fails,
+                _ => {}
             }
-            Outcome::Skipped(skip) => input_failed |= skip.fails,
-            _ => {}
+            bar.set_length(progress.known.load(Ordering::Relaxed));
+            bar.inc(1);
+            summary.count(&outcome);
+            tell(common, &bar, &place, &outcome)?;
         }
-        bar.set_length(progress.known.load(Ordering::Relaxed));
-        bar.inc(1);
-        summary.count(&outcome);
-        tell(common, &bar, &place, &outcome)?;
     }
+    teller.end().await;
     bar.finish_and_clear();
     let unit = if submit.eml.is_empty() { "lines" } else { "files" };
     output.either(|| summary.sentence(unit), || summary.object(unit))?;
@@ -108,7 +114,7 @@ pub(crate) async fn run(common: &Common, submit: &Submit) -> Result<(), Failure>
     }
 }
 
-async fn submit_one(client: &Client, item: Item, progress: &Progress) -> (Place, Outcome) {
+async fn submit_one(client: &Client, teller: &Teller, item: Item, progress: &Progress) -> (Place, Outcome) {
     let submission = match item.submission {
         Ok(submission) => submission,
         Err(skip) => return (item.place, Outcome::Skipped(skip)),
@@ -118,7 +124,7 @@ async fn submit_one(client: &Client, item: Item, progress: &Progress) -> (Place,
     }
     let idempotency_key = submission.idempotency_key.map_or(IdempotencyKey::Automatic, IdempotencyKey::Given);
     let options = RequestOptions { idempotency_key, ..RequestOptions::default() };
-    let outcome = match client.with(options).submit(submission.request).await {
+    let outcome = match teller.during(client.with(options).submit(submission.request)).await {
         Ok(submitted) if submitted.repeated => Outcome::Already(submitted.interaction_id),
         Ok(submitted) => Outcome::Submitted(submitted.interaction_id),
         Err(error) => Outcome::Failed(error),

@@ -14,7 +14,7 @@ use crate::output::{Table, or_dash};
 /// The server is unavailable.
 pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
     let output = common.output();
-    let views = Inspector::new(common)?.views().await?;
+    let views = Inspector::connect(common).await?.views().await?;
     if output.is_json() {
         return Ok(views
             .iter()

@@ -1,7 +1,7 @@
 //! `ixnctl watch`: the reporting stream.
 
 use clap::Args;
-use ixn_client::{ReportingItem, ReportingOptions};
+use ixn_client::{Client, Reporting, ReportingItem, ReportingOptions};
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{ClientType, ServerEnvelope};
 use serde_json::{Value, json};
@@ -15,7 +15,8 @@ use crate::output::{or_dash, printable, time_with_milliseconds};
 /// Watches the reporting stream until interrupted.
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
-    /// Go on after this event number. Default, and 0: from now on, with the full state first.
+    /// Go on after this event number; 0 = with the oldest event that the server still holds. Default: from now on,
+    /// with the full state first.
     #[arg(long, value_name = "N")]
     pub from: Option<u64>,
     /// The full state has the interactions too.
@@ -25,7 +26,7 @@ pub(crate) struct Watch {
     #[arg(long)]
     pub workbins: bool,
     /// End after so many events.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
     pub count: Option<u64>,
 }
 
@@ -34,15 +35,8 @@ pub(crate) struct Watch {
 /// # Errors
 /// The server is unavailable for good, or refuses.
 pub(crate) async fn run(common: &Common, watch: &Watch) -> Result<(), Failure> {
-    let client = connection::connect(common, ClientType::ReportingEngine).await?;
-    let options = ReportingOptions {
-        after: watch.from,
-        with_interactions: watch.with_interactions,
-        workbins: watch.workbins,
-        ..ReportingOptions::default()
-    };
-    let started = client.reporting(options).await;
-    let mut reporting = started.map_err(|error| connection::failure(common, error))?;
+    let mut seeks_oldest = watch.from == Some(0);
+    let (mut client, mut reporting) = start(common, watch, watch.from).await?;
     let mut left = watch.count.unwrap_or(u64::MAX);
     while left > 0 {
         let item = tokio::select! {
@@ -54,6 +48,15 @@ pub(crate) async fn run(common: &Common, watch: &Watch) -> Result<(), Failure> {
             return Err(Failure::Unavailable { server: common.server.clone(), reason });
         };
         let item = item.map_err(|error| connection::failure(common, error))?;
+        // Where the first event is no longer held, the gap names the oldest one that is.
+        if std::mem::take(&mut seeks_oldest)
+            && let ReportingItem::Gap(gap) = &item
+        {
+            // On a new connection: what is still on its way on this one belongs to the gap.
+            client.close().await;
+            (client, reporting) = start(common, watch, gap.oldest_held.checked_sub(1)).await?;
+            continue;
+        }
         left -= u64::from(matches!(item, ReportingItem::Event { .. }));
         if common.json {
             common.output().object(&object(item))?;
@@ -63,6 +66,19 @@ pub(crate) async fn run(common: &Common, watch: &Watch) -> Result<(), Failure> {
     }
     client.close().await;
     Ok(())
+}
+
+async fn start(common: &Common, watch: &Watch, after: Option<u64>) -> Result<(Client, Reporting), Failure> {
+    let client = connection::connect(common, ClientType::ReportingEngine).await?;
+    let options = ReportingOptions {
+        after,
+        with_interactions: watch.with_interactions,
+        workbins: watch.workbins,
+        ..ReportingOptions::default()
+    };
+    let started = client.reporting(options).await;
+    let reporting = started.map_err(|error| connection::failure(common, error))?;
+    Ok((client, reporting))
 }
 
 /// The item for programs: `event` says what it is.
@@ -136,7 +152,10 @@ fn lines(item: &ReportingItem) -> Vec<String> {
         }
         ReportingItem::Disconnected(reason) => vec![format!("          {reason}")],
         ReportingItem::Resumed { after } => {
-            vec![format!("          connected again, goes on after event {after}")]
+            vec![match after {
+                Some(after) => format!("          connected again, goes on after event {after}"),
+                None => "          connected again, the full state follows".to_owned(),
+            }]
         }
     }
 }

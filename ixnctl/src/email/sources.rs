@@ -163,6 +163,13 @@ impl Start {
 }
 
 impl Source {
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Source::Single(path) | Source::Mbox(path) => path,
+        }
+    }
+
     /// Hands every e-mail of the source to `each`, until that breaks.
     pub(crate) fn read(&self, each: &mut dyn FnMut(Raw) -> ControlFlow<()>) -> ControlFlow<()> {
         match self {

@@ -1,170 +1,127 @@
 //! One JSON line → one submission.
 
-use ixn_proto::{ReasonInfo, RequestSubmit, WorkbinInfo};
+use ixn_proto::{KeyValueList, ReasonInfo, RequestSubmit, WorkbinInfo};
 use jiff::Timestamp;
-use serde::Deserialize;
 
 use super::Submission;
-use super::user_data::Entries;
+use super::fields::{Fields, wrong};
+use super::json::{self, Json};
+use super::user_data;
 
-/// Why a line is not a submission.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum LineError {
-    /// It is not JSON, or a name or value is wrong.
-    #[error("{0}")]
-    Json(#[from] serde_json::Error),
-    /// A required name is missing.
-    #[error("media_type is missing: every line needs one, such as \"email\"")]
-    NoMediaType,
-    /// The time is not one.
-    #[error("received_at is {0:?}: give Unix seconds, or a time like \"2026-01-31T12:00:00Z\"")]
-    Time(String),
-}
-
-/// The names of a line: those of RequestSubmit in the protocol, or the vendor's spelling.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    #[serde(default, alias = "InteractionId")]
-    interaction_id: String,
-    #[serde(default, alias = "Queue")]
-    queue: String,
-    #[serde(default, alias = "TenantId")]
-    tenant_id: i32,
-    #[serde(default, alias = "MediaType")]
-    media_type: String,
-    #[serde(default, alias = "InteractionType")]
-    interaction_type: String,
-    #[serde(default, alias = "InteractionSubtype")]
-    interaction_subtype: String,
-    #[serde(default, alias = "IsOnline")]
-    is_online: bool,
-    #[serde(default, alias = "ReceivedAt")]
-    received_at: Option<Time>,
-    #[serde(default, alias = "UserData")]
-    user_data: Option<Entries>,
-    #[serde(default, alias = "ParentInteractionId", alias = "ParentId", alias = "parent_id")]
-    parent_interaction_id: String,
-    #[serde(default, alias = "InQueues")]
-    in_queues: Option<Entries>,
-    #[serde(default, alias = "OutQueues")]
-    out_queues: Option<Entries>,
-    #[serde(default, alias = "Workbin")]
-    workbin: Option<Workbin>,
-    #[serde(default, alias = "ExternalId")]
-    external_id: String,
-    #[serde(default, alias = "Priority")]
-    priority: Option<i32>,
-    #[serde(default, alias = "ServiceObjective")]
-    service_objective: Option<i32>,
-    #[serde(default, alias = "Hold")]
-    hold: bool,
-    #[serde(default, alias = "Reason")]
-    reason: Option<Reason>,
-    #[serde(default)]
-    idempotency_key: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Time {
-    Seconds(i64),
-    Text(String),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Workbin {
-    #[serde(alias = "WorkbinTypeId")]
-    workbin_type_id: String,
-    #[serde(default, alias = "WorkbinAgentId")]
-    workbin_agent_id: String,
-    #[serde(default, alias = "WorkbinPlaceId")]
-    workbin_place_id: String,
-    #[serde(default, alias = "WorkbinGroupId")]
-    workbin_group_id: String,
-    #[serde(default, alias = "WorkbinPlaceGroupId")]
-    workbin_place_group_id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Reason {
-    #[serde(default, alias = "ReasonSystemName")]
-    reason_system_name: String,
-    #[serde(default, alias = "ReasonDescription")]
-    reason_description: String,
-    #[serde(default, alias = "Reason")]
-    reason: i32,
-}
+/// The names of a line: those of RequestSubmit in the protocol, and the key.
+const LINE: &[&str] = &[
+    "interaction_id",
+    "queue",
+    "tenant_id",
+    "media_type",
+    "interaction_type",
+    "interaction_subtype",
+    "is_online",
+    "received_at",
+    "user_data",
+    "parent_interaction_id",
+    "in_queues",
+    "out_queues",
+    "workbin",
+    "external_id",
+    "priority",
+    "service_objective",
+    "hold",
+    "reason",
+    "idempotency_key",
+];
+/// Those of its workbin.
+const WORKBIN: &[&str] = &[
+    "workbin_type_id",
+    "workbin_agent_id",
+    "workbin_place_id",
+    "workbin_group_id",
+    "workbin_place_group_id",
+];
+/// Those of its reason.
+const REASON: &[&str] = &["reason_system_name", "reason_description", "reason"];
 
 /// Reads one line. Without a queue and a workbin it goes to `default_queue`.
 ///
 /// # Errors
-/// The line is not JSON, has an unknown name or a wrong value, or lacks what is required.
-pub(crate) fn read_line(line: &str, default_queue: &str) -> Result<Submission, LineError> {
-    let line: Line = serde_json::from_str(line)?;
-    if line.media_type.is_empty() {
-        return Err(LineError::NoMediaType);
+/// A sentence: the line is not JSON, has an unknown name or a wrong value, or lacks what is required.
+pub(crate) fn read_line(line: &str, default_queue: &str) -> Result<Submission, String> {
+    let object = match json::read(line)? {
+        Json::Object(object) => object,
+        value => return Err(format!("it is {value}: give an object such as {{\"media_type\":\"email\"}}")),
+    };
+    let mut line = Fields::new("", object, LINE)?;
+    let media_type = line.text("media_type")?;
+    if media_type.is_empty() {
+        return Err("the field \"media_type\" is missing: every line needs one, such as \"email\"".to_owned());
     }
-    let queue =
-        if line.queue.is_empty() && line.workbin.is_none() { default_queue.to_owned() } else { line.queue };
+    let workbin = workbin(&mut line)?;
+    let mut queue = line.text("queue")?;
+    if queue.is_empty() && workbin.is_none() {
+        queue = default_queue.to_owned();
+    }
     let request = RequestSubmit {
-        interaction_id: line.interaction_id,
+        interaction_id: line.text("interaction_id")?,
         queue,
-        tenant_id: line.tenant_id,
-        media_type: line.media_type,
-        interaction_type: line.interaction_type,
-        interaction_subtype: line.interaction_subtype,
-        is_online: line.is_online,
-        received_at: line.received_at.map_or(Ok(0), Time::unix_seconds)?,
-        user_data: line.user_data.map(Entries::into_list),
-        parent_interaction_id: line.parent_interaction_id,
-        in_queues: line.in_queues.map(Entries::into_list),
-        out_queues: line.out_queues.map(Entries::into_list),
-        workbin: line.workbin.map(Workbin::into_info),
-        external_id: line.external_id,
-        priority: line.priority,
-        service_objective: line.service_objective,
-        hold: line.hold,
-        reason: line.reason.map(Reason::into_info),
+        tenant_id: line.number("tenant_id")?.unwrap_or_default(),
+        media_type,
+        interaction_type: line.text("interaction_type")?,
+        interaction_subtype: line.text("interaction_subtype")?,
+        is_online: line.truth("is_online")?,
+        received_at: unix_seconds(&mut line)?,
+        user_data: list(&mut line, "user_data")?,
+        parent_interaction_id: line.text("parent_interaction_id")?,
+        in_queues: list(&mut line, "in_queues")?,
+        out_queues: list(&mut line, "out_queues")?,
+        workbin,
+        external_id: line.text("external_id")?,
+        priority: line.number("priority")?,
+        service_objective: line.number("service_objective")?,
+        hold: line.truth("hold")?,
+        reason: reason(&mut line)?,
         instruction: None,
     };
-    Ok(Submission { request, idempotency_key: line.idempotency_key })
+    Ok(Submission { request, idempotency_key: line.optional_text("idempotency_key")? })
 }
 
-impl Time {
-    fn unix_seconds(self) -> Result<i64, LineError> {
-        match self {
-            Time::Seconds(seconds) => Ok(seconds),
-            Time::Text(text) => match text.parse::<Timestamp>() {
-                Ok(time) => Ok(time.as_second()),
-                Err(_) => Err(LineError::Time(text)),
-            },
-        }
-    }
+fn unix_seconds(line: &mut Fields) -> Result<i64, String> {
+    let Some((name, value)) = line.value("received_at") else { return Ok(0) };
+    let seconds = match &value {
+        Json::Integer(seconds) => i64::try_from(*seconds).ok(),
+        Json::Text(text) => text.parse::<Timestamp>().ok().map(Timestamp::as_second),
+        _ => None,
+    };
+    seconds.ok_or_else(|| wrong(&name, &value, "Unix seconds, or a time like \"2026-01-31T12:00:00Z\""))
 }
 
-impl Workbin {
-    fn into_info(self) -> WorkbinInfo {
-        WorkbinInfo {
-            workbin_type_id: self.workbin_type_id,
-            workbin_agent_id: self.workbin_agent_id,
-            workbin_place_id: self.workbin_place_id,
-            workbin_group_id: self.workbin_group_id,
-            workbin_place_group_id: self.workbin_place_group_id,
-        }
-    }
+fn list(line: &mut Fields, name: &str) -> Result<Option<KeyValueList>, String> {
+    line.value(name).map(|(name, value)| user_data::list(&name, value)).transpose()
 }
 
-impl Reason {
-    fn into_info(self) -> ReasonInfo {
-        ReasonInfo {
-            reason_system_name: self.reason_system_name,
-            reason_description: self.reason_description,
-            reason: self.reason,
-        }
+fn workbin(line: &mut Fields) -> Result<Option<WorkbinInfo>, String> {
+    let example = r#"{"workbin_type_id":"drafts","workbin_agent_id":"alice"}"#;
+    let Some(mut fields) = line.object("workbin", WORKBIN, example)? else { return Ok(None) };
+    let workbin = WorkbinInfo {
+        workbin_type_id: fields.text("workbin_type_id")?,
+        workbin_agent_id: fields.text("workbin_agent_id")?,
+        workbin_place_id: fields.text("workbin_place_id")?,
+        workbin_group_id: fields.text("workbin_group_id")?,
+        workbin_place_group_id: fields.text("workbin_place_group_id")?,
+    };
+    if workbin.workbin_type_id.is_empty() {
+        return Err("the field \"workbin.workbin_type_id\" is missing: name a configured workbin".to_owned());
     }
+    Ok(Some(workbin))
+}
+
+fn reason(line: &mut Fields) -> Result<Option<ReasonInfo>, String> {
+    let example = r#"{"reason_system_name":"Test","reason_description":"a test"}"#;
+    let Some(mut fields) = line.object("reason", REASON, example)? else { return Ok(None) };
+    Ok(Some(ReasonInfo {
+        reason_system_name: fields.text("reason_system_name")?,
+        reason_description: fields.text("reason_description")?,
+        reason: fields.number("reason")?.unwrap_or_default(),
+    }))
 }
 
 #[cfg(test)]
@@ -202,12 +159,50 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_line_says_what_is_wrong() {
-        let problem = |line| read_line(line, "inbox").unwrap_err().to_string();
-        assert!(problem("{").contains("EOF"), "{}", problem("{"));
-        assert!(problem(r#"{"media_typ":"email"}"#).contains("unknown field `media_typ`"));
-        assert!(problem(r#"{"queue":"inbox"}"#).contains("media_type is missing"));
-        assert!(problem(r#"{"media_type":"email","received_at":"yesterday"}"#).contains("yesterday"));
-        assert!(problem(r#"{"media_type":"email","user_data":{"Share":0.5}}"#).contains("0.5"));
+    fn a_wrong_line_names_the_field_and_says_what_is_allowed() {
+        for (line, problem) in [
+            ("[1]", r#"it is an array: give an object such as {"media_type":"email"}"#),
+            (r#"{"media_typ":"email"}"#, r#"there is no field "media_typ": did you mean "media_type"?"#),
+            (r#"{"MediaTyp":"email"}"#, r#"there is no field "MediaTyp": did you mean "media_type"?"#),
+            (r#"{"queue":"a","queue":"b"}"#, r#"the field "queue" stands twice"#),
+            (r#"{"queue":"a","Queue":"b"}"#, r#"the fields "queue" and "Queue" are the same one"#),
+            (
+                r#"{"queue":"inbox"}"#,
+                r#"the field "media_type" is missing: every line needs one, such as "email""#,
+            ),
+            (
+                r#"{"media_type":"email","Priority":"high"}"#,
+                r#"the field "Priority" is "high": give a whole number from -2147483648 to 2147483647"#,
+            ),
+            (r#"{"media_type":"email","hold":1}"#, r#"the field "hold" is 1: give true or false"#),
+            (r#"{"media_type":7}"#, r#"the field "media_type" is 7: give a text"#),
+            (
+                r#"{"media_type":"email","received_at":"yesterday"}"#,
+                r#"the field "received_at" is "yesterday": give Unix seconds, or a time like "2026-01-31T12:00:00Z""#,
+            ),
+            (
+                r#"{"media_type":"email","workbin":"drafts"}"#,
+                r#"the field "workbin" is "drafts": give an object such as {"workbin_type_id":"drafts","workbin_agent_id":"alice"}"#,
+            ),
+            (
+                r#"{"media_type":"email","workbin":{"workbin_type":"drafts"}}"#,
+                r#"there is no field "workbin.workbin_type": did you mean "workbin_type_id"?"#,
+            ),
+            (
+                r#"{"media_type":"email","workbin":{}}"#,
+                r#"the field "workbin.workbin_type_id" is missing: name a configured workbin"#,
+            ),
+        ] {
+            assert_eq!(read_line(line, "inbox").unwrap_err(), problem);
+        }
+        let far = read_line(r#"{"colour":"red"}"#, "inbox").unwrap_err();
+        assert!(far.starts_with(r#"there is no field "colour": there are interaction_id, queue, "#), "{far}");
+    }
+
+    #[test]
+    fn null_is_not_given() {
+        let request =
+            read_line(r#"{"media_type":"email","priority":null,"queue":null}"#, "inbox").unwrap().request;
+        assert_eq!((request.priority, request.queue.as_str()), (None, "inbox"));
     }
 }

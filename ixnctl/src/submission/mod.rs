@@ -1,5 +1,7 @@
 //! What is submitted: one request with its idempotency key, however it was written down.
 
+mod fields;
+mod json;
 mod line;
 pub(crate) mod source;
 mod user_data;

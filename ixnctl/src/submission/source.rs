@@ -97,8 +97,9 @@ impl<R: BufRead> Lines<R> {
     }
 
     fn submission(&self, line: &[u8]) -> Result<Submission, String> {
-        let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-        read_line(line, &self.queue).map_err(|error| error.to_string())
+        let line = std::str::from_utf8(line)
+            .map_err(|error| format!("it is not UTF-8 after {} bytes", error.valid_up_to()))?;
+        read_line(line, &self.queue)
     }
 }
 
@@ -119,9 +120,19 @@ impl Emails {
             let mut report = |path: &std::path::Path, error: &std::io::Error| {
                 problems.push((path.display().to_string(), error.to_string()));
             };
-            match sources::find(path, &mut report) {
-                Ok(sources) => found.extend(sources),
-                Err(error) => report(path, &error),
+            let is_empty = match sources::find(path, &mut report) {
+                Ok(sources) => {
+                    found.extend_from_slice(&sources);
+                    sources.is_empty()
+                }
+                Err(error) => {
+                    report(path, &error);
+                    false
+                }
+            };
+            if is_empty && problems.is_empty() {
+                known.fetch_add(1, Ordering::Relaxed);
+                each(nothing_found(path.display().to_string()))?;
             }
             for (label, problem) in problems {
                 known.fetch_add(1, Ordering::Relaxed);
@@ -131,6 +142,7 @@ impl Emails {
         known.fetch_add(found.len() as u64, Ordering::Relaxed);
         for source in found {
             let mut emails = 0;
+            let file = source.path().display().to_string();
             source.read(&mut |raw| {
                 emails += 1;
                 if emails > 1 {
@@ -138,6 +150,9 @@ impl Emails {
                 }
                 each(Item { place: Place::File(raw.label), submission: self.submission(raw.bytes) })
             })?;
+            if emails == 0 {
+                each(nothing_found(file))?;
+            }
         }
         ControlFlow::Continue(())
     }
@@ -147,6 +162,12 @@ impl Emails {
         message::read(&bytes, &self.queue, Timestamp::now().as_second())
             .map_err(|broken| Skip { reason: broken.to_string(), fails: false })
     }
+}
+
+/// A folder or an mbox without e-mail: an empty mailbox is nothing wrong, but a wrong path looks the same.
+fn nothing_found(label: String) -> Item {
+    let skip = Skip { reason: "no e-mail was found there".to_owned(), fails: false };
+    Item { place: Place::File(label), submission: Err(skip) }
 }
 
 fn failing(reason: String) -> Skip {
@@ -192,5 +213,25 @@ mod tests {
             items.iter().map(|item| item.submission.as_ref().err().map(|skip| skip.fails)).collect();
         assert_eq!(fails, [Some(true), None, Some(false)]);
         assert_eq!(known, 3);
+    }
+
+    #[test]
+    fn a_folder_or_an_mbox_without_e_mail_is_told_and_does_not_fail() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("notes.txt"), "no e-mail").unwrap();
+        let mbox = root.path().join("empty.mbox");
+        let paths = vec![root.path().to_owned()];
+        let (empty, known) =
+            items(|known, each| Emails { paths: paths.clone(), queue: "inbox".into() }.read(known, each));
+        let told = |items: &[Item]| -> Vec<(String, Skip)> {
+            items.iter().map(|item| (item.place.to_string(), item.submission.clone().unwrap_err())).collect()
+        };
+        let skip = Skip { reason: "no e-mail was found there".to_owned(), fails: false };
+        assert_eq!(told(&empty), [(root.path().display().to_string(), skip.clone())]);
+        assert_eq!(known, 1);
+        std::fs::write(&mbox, "").unwrap();
+        let (empty, known) = items(|known, each| Emails { paths, queue: "inbox".into() }.read(known, each));
+        assert_eq!(told(&empty), [(mbox.display().to_string(), skip)]);
+        assert_eq!(known, 1);
     }
 }

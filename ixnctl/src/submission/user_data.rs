@@ -4,142 +4,62 @@
 //! is the same key once for each value, and `{"$binary": "<hexadecimal digits>"}` is bytes. A number with a
 //! fraction and `null` have no counterpart and are refused.
 
-use std::fmt;
-
 use ixn_proto::KeyValueList;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::fields::wrong;
+use super::json::Json;
 
 /// The name under which bytes stand.
 const BINARY: &str = "$binary";
 
-/// The entries of one list.
-#[derive(Debug, PartialEq)]
-pub(super) struct Entries(Vec<(String, Value)>);
-
-#[derive(Debug, PartialEq)]
-enum Value {
-    Text(String),
-    Integer(i64),
-    Binary(Vec<u8>),
-    List(Entries),
-    Repeated(Vec<Value>),
+/// The entries of the object that stands in the field `name`.
+///
+/// # Errors
+/// A sentence: it is no object, or a value in it has no counterpart.
+pub(super) fn list(name: &str, value: Json) -> Result<KeyValueList, String> {
+    let Json::Object(object) = value else {
+        return Err(wrong(name, &value, r#"an object such as {"Subject":"hello"}"#));
+    };
+    let mut list = KeyValueList::new();
+    for (key, value) in object {
+        push(&format!("{name}.{key}"), &key, value, &mut list)?;
+    }
+    Ok(list)
 }
 
-impl Entries {
-    pub(super) fn into_list(self) -> KeyValueList {
-        let mut list = KeyValueList::new();
-        for (key, value) in self.0 {
-            value.push_to(&key, &mut list);
+fn push(name: &str, key: &str, value: Json, to: &mut KeyValueList) -> Result<(), String> {
+    let allowed = "a text, a whole number of 64 bits, true, false, an object or an array";
+    match value {
+        Json::Text(text) => to.push_text(key, &text),
+        Json::Truth(truth) => to.push_integer(key, i64::from(truth)),
+        Json::Integer(integer) => match i64::try_from(integer) {
+            Ok(integer) => to.push_integer(key, integer),
+            Err(_) => return Err(wrong(name, &value, allowed)),
+        },
+        Json::Null | Json::Fraction(_) => return Err(wrong(name, &value, allowed)),
+        Json::Array(values) => {
+            for value in values {
+                if let Json::Array(_) = value {
+                    return Err(format!(
+                        "the field \"{name}\" is an array in an array: a key cannot repeat twice over"
+                    ));
+                }
+                push(name, key, value, to)?;
+            }
+            to
         }
-        list
-    }
-}
-
-impl Value {
-    fn push_to(self, key: &str, list: &mut KeyValueList) {
-        match self {
-            Value::Text(text) => {
-                list.push_text(key, &text);
+        Json::Object(object) => match object.as_slice() {
+            [(only, digits)] if only == BINARY => {
+                let bytes = if let Json::Text(digits) = digits { bytes_of(digits) } else { None };
+                let name = format!("{name}.{BINARY}");
+                let bytes = bytes
+                    .ok_or_else(|| wrong(&name, digits, "pairs of hexadecimal digits, such as \"00ff\""))?;
+                to.push_binary(key, &bytes)
             }
-            Value::Integer(integer) => {
-                list.push_integer(key, integer);
-            }
-            Value::Binary(bytes) => {
-                list.push_binary(key, &bytes);
-            }
-            Value::List(entries) => {
-                list.push_list(key, &entries.into_list());
-            }
-            Value::Repeated(values) => values.into_iter().for_each(|value| value.push_to(key, list)),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntriesVisitor)
-    }
-}
-
-struct EntriesVisitor;
-
-impl<'de> Visitor<'de> for EntriesVisitor {
-    type Value = Entries;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object of names and values")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Entries(entries))
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a text, a whole number of 64 bits, true, false, an object or an array")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
-    }
-
-    fn visit_string<E: de::Error>(self, text: String) -> Result<Value, E> {
-        Ok(Value::Text(text))
-    }
-
-    fn visit_bool<E: de::Error>(self, truth: bool) -> Result<Value, E> {
-        Ok(Value::Integer(i64::from(truth)))
-    }
-
-    fn visit_i64<E: de::Error>(self, integer: i64) -> Result<Value, E> {
-        Ok(Value::Integer(integer))
-    }
-
-    fn visit_u64<E: de::Error>(self, integer: u64) -> Result<Value, E> {
-        i64::try_from(integer)
-            .map(Value::Integer)
-            .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(integer), &self))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = sequence.next_element()? {
-            if matches!(value, Value::Repeated(_)) {
-                return Err(de::Error::custom("an array in an array: a key cannot repeat twice over"));
-            }
-            values.push(value);
-        }
-        Ok(Value::Repeated(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
-        let entries = EntriesVisitor.visit_map(map)?;
-        match entries.0.as_slice() {
-            [(key, Value::Text(digits))] if key == BINARY => {
-                bytes_of(digits).map(Value::Binary).ok_or_else(|| {
-                    de::Error::custom(format_args!(
-                        "{BINARY} is {digits:?}: give pairs of hexadecimal digits"
-                    ))
-                })
-            }
-            _ => Ok(Value::List(entries)),
-        }
-    }
+            _ => to.push_list(key, &list(name, Json::Object(object))?),
+        },
+    };
+    Ok(())
 }
 
 fn bytes_of(digits: &str) -> Option<Vec<u8>> {
@@ -152,11 +72,12 @@ fn bytes_of(digits: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use crate::message_json::key_value_object;
+    use crate::submission::json;
 
     use super::*;
 
-    fn read(json: &str) -> Result<KeyValueList, serde_json::Error> {
-        serde_json::from_str::<Entries>(json).map(Entries::into_list)
+    fn read(text: &str) -> Result<KeyValueList, String> {
+        list("user_data", json::read(text).unwrap())
     }
 
     #[test]
@@ -175,17 +96,18 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_counterpart_is_refused() {
-        for json in [
-            r#"{"a":null}"#,
-            r#"{"a":1.5}"#,
-            r#"{"a":18446744073709551615}"#,
-            r#"{"a":[[1]]}"#,
-            r#"{"a":{"$binary":"0"}}"#,
-            r#"{"a":{"$binary":"zz"}}"#,
-            r#"[1]"#,
+    fn what_has_no_counterpart_is_refused_with_its_place() {
+        for (json, place) in [
+            (r#"{"a":null}"#, r#""user_data.a" is null: give a text, a whole number"#),
+            (r#"{"a":{"b":[1,1.5]}}"#, r#""user_data.a.b" is 1.5: give"#),
+            (r#"{"a":18446744073709551615}"#, r#""user_data.a" is 18446744073709551615: give"#),
+            (r#"{"a":[[1]]}"#, r#""user_data.a" is an array in an array"#),
+            (r#"{"a":{"$binary":"0"}}"#, r#""user_data.a.$binary" is "0": give pairs of hexadecimal digits"#),
+            (r#"{"a":{"$binary":"zz"}}"#, r#""user_data.a.$binary" is "zz""#),
+            (r#"[1]"#, r#""user_data" is an array: give an object such as"#),
         ] {
-            assert!(read(json).is_err(), "{json} was read as {:?}", read(json));
+            let problem = read(json).unwrap_err();
+            assert!(problem.contains(place), "{problem}");
         }
     }
 }

@@ -30,7 +30,12 @@ pub struct StandIn {
 impl StandIn {
     /// Starts on a free port, with the queues `inbox` (with a view that routes) and `overflow`.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// Starts at an address where nobody listens.
+    pub async fn start_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let world = Arc::new(Mutex::new(World::default()));
         let service = Service { world: Arc::clone(&world) };

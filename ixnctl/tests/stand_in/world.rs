@@ -6,8 +6,9 @@ use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
     AgentLoginInfo, ClientEnvelope, ErrorCode, EventAck, EventError, EventInvite, EventProcessingStopped,
-    EventReportingStateEnd, HeldInteraction, InteractionProperties, InteractionState, RequestSubmit,
-    ServerEnvelope, ServerMessage,
+    EventPulledInteractions, EventReportingGap, EventReportingStateEnd, EventWorkbinContent,
+    EventWorkbinTypesInfo, HeldInteraction, InteractionProperties, InteractionState, PulledInteraction,
+    RequestSubmit, ServerEnvelope, ServerMessage, WorkbinInfo, WorkbinOwnerType, WorkbinTypeInfo,
 };
 use prost::Message as _;
 use tokio::sync::mpsc::WeakSender;
@@ -26,6 +27,12 @@ pub struct World {
     pub stopped: u64,
     /// After so many accepts the connection is lost, once, before the answer.
     pub lose_connection_after_accepts: Option<u64>,
+    /// So many requests are refused because the database is away; then it is back.
+    pub refusals_without_database: u64,
+    /// So many accepts are refused; then they are not.
+    pub refused_accepts: u64,
+    /// The reporting events that are held, the oldest first.
+    reported: Vec<ServerEnvelope>,
     last_number: u64,
     connections: HashMap<u64, Sender>,
     keys: HashMap<String, (Vec<u8>, Result<EventAck, EventError>)>,
@@ -54,6 +61,11 @@ impl World {
     pub fn handle(&mut self, connection: u64, envelope: ClientEnvelope) -> bool {
         let session = (connection, envelope.proxy_client_id);
         let Some(request) = envelope.request else { return true };
+        if let Some(event) = self.looked_up(session, &request) {
+            let answer = ServerEnvelope { reference_id: envelope.reference_id, ..Default::default() };
+            self.send(session, ServerEnvelope { event: Some(event), ..answer });
+            return true;
+        }
         let body = ClientEnvelope { request: Some(request.clone()), ..Default::default() }.encode_to_vec();
         let key = envelope.idempotency_key;
         let (answer, repeated) = match self.keys.get(&key) {
@@ -84,7 +96,20 @@ impl World {
 
     fn carry_out(&mut self, session: Session, request: Request) -> Result<EventAck, EventError> {
         match request {
+            Request::RequestSubmit(_) if self.refusals_without_database > 0 => {
+                self.refusals_without_database -= 1;
+                refusal(ErrorCode::DatabaseUnavailable)
+            }
             Request::RequestSubmit(submit) => self.submit(submit),
+            Request::RequestPlaceInWorkbin(place) => {
+                let Some(interaction) = self.interactions.get_mut(&place.interaction_id) else {
+                    return refusal(ErrorCode::UnknownInteraction);
+                };
+                interaction.queue = "drafts/PrivateQueue".to_owned();
+                interaction.workbin = place.workbin;
+                interaction.assigned_to.clear();
+                Ok(EventAck::default())
+            }
             Request::RequestStopProcessing(stop) => {
                 let Some(interaction) = self.interactions.remove(&stop.interaction_id) else {
                     return refusal(ErrorCode::UnknownInteraction);
@@ -107,6 +132,11 @@ impl World {
                 interaction.set_interaction_state(InteractionState::Queued);
                 Ok(EventAck::default())
             }
+            Request::RequestAgentLogin(login)
+                if !["alice", "bob", "carol", "dave"].contains(&login.agent_id.as_str()) =>
+            {
+                refusal(ErrorCode::UnknownAgent)
+            }
             Request::RequestAgentLogin(login) => {
                 let mine = |interaction: &&InteractionProperties| interaction.assigned_to == login.agent_id;
                 let held = |interaction: &InteractionProperties| HeldInteraction {
@@ -122,6 +152,11 @@ impl World {
                 self.agents.remove(&session);
                 Ok(EventAck::default())
             }
+            Request::RequestAccept(accept) if self.refused_accepts > 0 => {
+                self.refused_accepts -= 1;
+                self.offers.remove(&accept.ticket_id);
+                refusal(ErrorCode::UnknownTicket)
+            }
             Request::RequestAccept(accept) => {
                 let Some((id, agent)) = self.offers.remove(&accept.ticket_id) else {
                     return refusal(ErrorCode::UnknownTicket);
@@ -132,15 +167,64 @@ impl World {
                 self.accepted += 1;
                 Ok(EventAck::default())
             }
-            Request::RequestStartPlaceAgentStateReportingAll(_) => {
-                self.watchers.push(session);
-                let end =
-                    Event::EventReportingStateEnd(EventReportingStateEnd { event_number: self.last_number });
-                self.send(session, ServerEnvelope { event: Some(end), ..Default::default() });
+            Request::RequestStartPlaceAgentStateReportingAll(start) => {
+                self.start_reporting(session, start.resume_after_event);
                 Ok(EventAck::default())
             }
             _ => Ok(EventAck::default()),
         }
+    }
+
+    /// The events after a number, or the full state, which is empty.
+    fn start_reporting(&mut self, session: Session, after: Option<u64>) {
+        self.watchers.push(session);
+        let oldest_held = self.reported.first().map_or(self.last_number + 1, |event| event.event_number);
+        if let Some(after) = after {
+            if after + 1 >= oldest_held {
+                let later = self.reported.iter().filter(|event| event.event_number > after);
+                return later.for_each(|event| self.send(session, event.clone()));
+            }
+            let gap = Event::EventReportingGap(EventReportingGap { asked: after, oldest_held });
+            self.send(session, ServerEnvelope { event: Some(gap), ..Default::default() });
+        }
+        let end = Event::EventReportingStateEnd(EventReportingStateEnd { event_number: self.last_number });
+        self.send(session, ServerEnvelope { event: Some(end), ..Default::default() });
+    }
+
+    /// The answer to a request that changes nothing but who has an interaction.
+    fn looked_up(&mut self, session: Session, request: &Request) -> Option<Event> {
+        let in_workbin = |interaction: &InteractionProperties, workbin: &Option<WorkbinInfo>| {
+            workbin.is_some() && interaction.workbin == *workbin
+        };
+        Some(match request {
+            Request::RequestGetWorkbinTypesInfo(_) => {
+                let drafts = WorkbinTypeInfo {
+                    workbin_type_id: "drafts".to_owned(),
+                    workbin_type: WorkbinOwnerType::Agent as i32,
+                    ..Default::default()
+                };
+                Event::EventWorkbinTypesInfo(EventWorkbinTypesInfo { workbin_types: vec![drafts] })
+            }
+            Request::RequestGetWorkbinContent(get) => {
+                let content = self.interactions.values().filter(|row| in_workbin(row, &get.workbin));
+                Event::EventWorkbinContent(EventWorkbinContent {
+                    interactions: content.cloned().collect(),
+                    ..Default::default()
+                })
+            }
+            // Views have nothing.
+            Request::RequestPull(pull) => {
+                let found = self.interactions.values_mut().find(|row| in_workbin(row, &pull.workbin));
+                let interactions = found.map(|interaction| {
+                    interaction.workbin = None;
+                    interaction.assigned_to = self.agents.get(&session).cloned().unwrap_or_default();
+                    PulledInteraction { interaction: Some(interaction.clone()), session: None }
+                });
+                let interactions = interactions.into_iter().collect();
+                Event::EventPulledInteractions(EventPulledInteractions { interactions, ..Default::default() })
+            }
+            _ => return None,
+        })
     }
 
     fn submit(&mut self, submit: RequestSubmit) -> Result<EventAck, EventError> {
@@ -189,6 +273,7 @@ impl World {
         self.last_number += 1;
         let envelope =
             ServerEnvelope { event_number: self.last_number, event: Some(event), ..Default::default() };
+        self.reported.push(envelope.clone());
         for session in self.watchers.clone() {
             self.send(session, envelope.clone());
         }

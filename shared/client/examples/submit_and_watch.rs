@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
             ReportingItem::Gap(gap) => println!("events before {} are gone", gap.oldest_held),
             ReportingItem::Disconnected(reason) => println!("disconnected: {reason}"),
-            ReportingItem::Resumed { after } => println!("resumed after {after}"),
+            ReportingItem::Resumed { after } => println!("resumed after {after:?}"),
             ReportingItem::Other(_) => {}
         }
     }

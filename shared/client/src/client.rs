@@ -7,13 +7,13 @@ use ixn_proto::{
     server_envelope::Event,
 };
 use tokio::{
-    sync::oneshot,
+    sync::{oneshot, watch},
     time::{Instant, sleep_until, timeout_at},
 };
 use uuid::Uuid;
 
 use crate::{
-    ClientError, ClientOptions, Events, IdempotencyKey, LogicalOptions, Refusal, RequestOptions,
+    ClientError, ClientOptions, Events, IdempotencyKey, LogicalOptions, Refusal, RequestOptions, Trouble,
     WhenRefusedForNow,
     codec::{PackedMessage, encode_body},
     connection::endpoint,
@@ -145,6 +145,12 @@ impl Client {
         self.handle.shared.state.lock().unclaimed_answers()
     }
 
+    /// What keeps requests of this connection from being answered; `None` = nothing. It changes back and forth with
+    /// every refusal and answer: who tells people should wait for it to last.
+    pub fn trouble(&self) -> watch::Receiver<Option<Trouble>> {
+        self.handle.shared.troubles.watch()
+    }
+
     /// The events of this registration. Taking them again ends the [`Events`] of before.
     ///
     /// Take them before the first request that causes some. What came earlier is there too, up to
@@ -218,7 +224,10 @@ impl Client {
                 None => return Err(deadline_exceeded(waited, sent)),
                 Some(Ok(envelope)) => match envelope.event {
                     Some(Event::EventError(error)) => Refusal::from(error),
-                    _ => return Ok(*envelope),
+                    _ => {
+                        shared.troubles.answered();
+                        return Ok(*envelope);
+                    }
                 },
                 Some(Err(Failure::LostAfterSending(reason))) if nature == Nature::Read => {
                     return Err(ClientError::Closed { reason });
@@ -231,8 +240,10 @@ impl Client {
                 Some(Err(Failure::LostBeforeSending(reason))) => return Err(ClientError::NotSent { reason }),
             };
             if !refusal.is_for_now() {
+                shared.troubles.answered();
                 return Err(refusal.into());
             }
+            shared.troubles.refused(&refusal);
             let retry_at = Instant::now() + shared.options.retry.wait(attempt);
             let give_up = retry_at >= deadline || options.when_refused_for_now == WhenRefusedForNow::Fail;
             if give_up {
@@ -244,8 +255,7 @@ impl Client {
         }
     }
 
-    /// Sends something that has no answer: `EventCurrentAgentStatus`, `Event3rdServerResponse`,
-    /// `Event3rdServerFault`. Returns when it was handed to the connection.
+    /// Sends something that has no answer: `Event3rdServerResponse`, `Event3rdServerFault`. Returns when it was handed to the connection.
     ///
     /// # Errors
     /// `NotSent` when the connection was lost before, `DeadlineExceeded`, `TooLarge`, `Closed`.

@@ -83,7 +83,7 @@ pub(crate) async fn open(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Co
 }
 
 async fn attempt(shared: &Arc<Shared>, endpoint: &Endpoint) -> Result<Connection, AttemptError> {
-    let channel = endpoint.connect().await.map_err(|error| AttemptError::for_now(chain(&error)))?;
+    let channel = endpoint.connect().await.map_err(|error| AttemptError::for_now(innermost(&error)))?;
     let profile = shared.options.profile();
     let request = Request::RequestRegisterClient(profile.registration());
     let (connection, reference_id) = shared.state.lock().connecting();
@@ -148,6 +148,15 @@ pub(crate) fn status_text(status: &Status) -> String {
     let (message, code) = (status.message(), status.code());
     let cause = status.source().map(chain).unwrap_or_default();
     if cause.contains(message) { format!("{cause} ({code:?})") } else { format!("{message} ({code:?})") }
+}
+
+/// The innermost cause of an error: what wraps it says only that there is a transport.
+fn innermost(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
 }
 
 /// An error with its causes.

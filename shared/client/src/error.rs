@@ -144,6 +144,11 @@ impl Refusal {
         matches!(code, Ok(DatabaseUnavailable | NotPrimary | ShuttingDown | TooManyRequests))
     }
 
+    /// Whether the client sent too much, rather than the server being unable.
+    pub(crate) fn is_about_load(&self) -> bool {
+        ErrorCode::try_from(self.code) == Ok(ErrorCode::TooManyRequests)
+    }
+
     /// Whether the same registration can succeed a little later.
     pub(crate) fn is_for_now_at_registration(&self) -> bool {
         use ErrorCode::{AlreadyRegistered, InternalError, LimitExceeded};

@@ -22,6 +22,7 @@
 //!   What cannot be repeated safely fails with [`ClientError::OutcomeUnknown`].
 //! - [`Events`] brings what comes unasked, losses and reconnects included. After a reconnect the client has registered
 //!   again; logging agents in again is the application's business, for their tickets died with the connection.
+//! - [`Client::trouble`] tells while the server is away or refuses for now.
 //! - [`Reporting`] is the reporting stream, which resumes after the last event number by itself.
 //!
 //! This crate must never log an agent in by itself, repeat a request that could be carried out twice, or drop an event
@@ -40,6 +41,7 @@ mod requests;
 mod shared;
 mod state;
 mod task;
+mod trouble;
 
 pub use backoff::Backoff;
 pub use client::{Client, LogicalClient};
@@ -50,6 +52,7 @@ pub use options::{
 };
 pub use reporting::{Reporting, ReportingItem, ReportingOptions};
 pub use requests::Submitted;
+pub use trouble::Trouble;
 
 /// The protocol: every message by its own name.
 pub use ixn_proto as proto;

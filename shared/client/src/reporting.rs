@@ -22,7 +22,7 @@ const SESSION_LOSS_TIME: Duration = Duration::from_secs(60);
 /// What to report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportingOptions {
-    /// Go on after this event number. `None` = from now on, with the full state first.
+    /// Go on after this event number; 0 = from the first event ever. `None` = from now on, with the full state first.
     pub after: Option<u64>,
     /// The full state has the interactions too. Default false: agents and their parties only.
     pub with_interactions: bool,
@@ -57,10 +57,10 @@ pub enum ReportingItem {
     Other(Box<ServerEnvelope>),
     /// The connection was lost; the client is connecting again.
     Disconnected(DisconnectReason),
-    /// The stream goes on after this number. 0 = there was none yet: forget what you know, the full state follows.
+    /// The stream goes on after this number. `None` = there was none yet: forget what you know, the full state follows.
     Resumed {
         /// The number.
-        after: u64,
+        after: Option<u64>,
     },
 }
 
@@ -70,7 +70,7 @@ pub struct Reporting {
     client: Client,
     events: Events,
     options: ReportingOptions,
-    after: u64,
+    after: Option<u64>,
     starting: Option<BoxFuture<'static, Result<ServerEnvelope, ClientError>>>,
     failed: bool,
 }
@@ -92,7 +92,7 @@ impl Client {
         let mut reporting = Reporting {
             client: self.with(RequestOptions::default()),
             events: self.events(),
-            after: options.after.unwrap_or(0),
+            after: options.after,
             options,
             starting: None,
             failed: false,
@@ -119,7 +119,7 @@ impl Reporting {
 
     /// The number to resume after: of the last event that the stream brought, or of the end of the full state.
     pub fn last_number(&self) -> u64 {
-        self.after
+        self.after.unwrap_or(0)
     }
 
     fn start(&self) -> BoxFuture<'static, Result<ServerEnvelope, ClientError>> {
@@ -158,12 +158,12 @@ impl Reporting {
         match envelope.event.take()? {
             Event::EventReportingState(state) => Some(ReportingItem::State(state)),
             Event::EventReportingStateEnd(end) => {
-                self.after = end.event_number;
+                self.after = Some(end.event_number);
                 Some(ReportingItem::StateEnd(end))
             }
             Event::EventReportingGap(gap) => {
                 // A loss before the full state has come must ask for all of it again.
-                self.after = 0;
+                self.after = None;
                 Some(ReportingItem::Gap(gap))
             }
             event if number == 0 => {
@@ -171,9 +171,9 @@ impl Reporting {
                 Some(ReportingItem::Other(envelope))
             }
             // Reporting was started twice on one connection; it came already.
-            _ if number <= self.after => None,
+            _ if self.after.is_some_and(|after| number <= after) => None,
             event => {
-                self.after = number;
+                self.after = Some(number);
                 let time_milliseconds = envelope.event_time_milliseconds;
                 Some(ReportingItem::Event { number, time_milliseconds, event })
             }

@@ -15,6 +15,7 @@ use crate::{
     ClientError, ClientEvent, ClientOptions,
     codec::{PackedMessage, encode_body},
     state::{NextMessage, Outgoing, State},
+    trouble::Troubles,
 };
 
 /// How much is packed into one stream message, bytes; a larger envelope makes a message of its own.
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     /// Wakes the background task: to close, to register logical clients, to read on.
     pub(crate) task: Notify,
+    pub(crate) troubles: Troubles,
     /// True once the background task has ended.
     pub(crate) ended: watch::Sender<bool>,
 }
@@ -33,7 +35,8 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(options: ClientOptions) -> Self {
         let state = Mutex::new(State::new(&options));
-        Self { options, state, task: Notify::new(), ended: watch::Sender::new(false) }
+        let (task, troubles, ended) = (Notify::new(), Troubles::new(), watch::Sender::new(false));
+        Self { options, state, task, troubles, ended }
     }
 
     pub(crate) fn close(&self, error: ClientError) {

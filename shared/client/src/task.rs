@@ -39,6 +39,7 @@ pub(crate) async fn connect_first(
                 return Err(ClientError::RegistrationRefused { client_name, refusal });
             }
             AttemptError::ForNow { reason, reconnect_after } => {
+                tracing::debug!(server = options.server, reason, "cannot connect yet");
                 let retry_at = Instant::now() + shared.state.lock().reconnect_wait(attempt, reconnect_after);
                 if retry_at >= deadline {
                     return Err(ClientError::Unreachable { server: options.server.clone(), reason });
@@ -63,6 +64,7 @@ pub(crate) async fn run(shared: Arc<Shared>, endpoint: Endpoint, first: Connecti
         }
         tracing::warn!(server = shared.options.server, %reason, "the connection is lost, connecting again");
         shared.state.lock().lost(&reason);
+        shared.troubles.lost(reason);
         // Who drops new connections at once must not be asked again at once.
         if connected_at.elapsed() > shared.options.reconnect.max {
             attempt = 0;
@@ -98,6 +100,7 @@ async fn connect_again(
             Ok(connection) => {
                 tracing::info!(server = shared.options.server, "connected again");
                 shared.state.lock().connected(connection.info.clone(), Instant::now());
+                shared.troubles.connected();
                 return Some(connection);
             }
             Err(AttemptError::ForNow { reason, reconnect_after }) => {

@@ -41,7 +41,7 @@ fn state_end(event_number: u64) -> ServerEnvelope {
 async fn started(connection: &mut Connection) -> u64 {
     let request = connection.next().await;
     connection.send([ack(&request)]).await;
-    start(&request).resume_after_event
+    start(&request).resume_after_event.unwrap_or(0)
 }
 
 /// The next item as a word.
@@ -55,7 +55,7 @@ async fn next(reporting: &mut Reporting) -> String {
             format!("event {number}")
         }
         Some(Ok(ReportingItem::Disconnected(_))) => "disconnected".to_owned(),
-        Some(Ok(ReportingItem::Resumed { after })) => format!("resumed {after}"),
+        Some(Ok(ReportingItem::Resumed { after })) => format!("resumed {}", after.unwrap_or(0)),
         Some(Ok(ReportingItem::Other(_))) => "other".to_owned(),
         other => panic!("{other:?}"),
     }

@@ -279,13 +279,34 @@ async fn dropping_the_last_handle_ends_the_stream() {
 #[tokio::test]
 async fn what_has_no_answer_is_sent_without_a_reference() {
     let mut server = StandIn::start();
-    let (client, mut connection) = server.client(server.options(ClientType::ReportingEngine)).await;
-    client.current_agent_status(Default::default()).await.unwrap();
+    let (client, mut connection) = server.client(server.options(ClientType::MediaServer)).await;
+    client.respond_to_call(Ok(Default::default())).await.unwrap();
     let sent = connection.next().await;
-    assert!(matches!(sent.request, Some(Request::EventCurrentAgentStatus(_))), "{sent:?}");
+    assert!(matches!(sent.request, Some(Request::Event3rdServerResponse(_))), "{sent:?}");
     assert_eq!(sent.reference_id, 0);
     eventually("nothing is awaited", || {
         (client.unclaimed_answers() == 0).then_some(()).ok_or_else(|| "an answer".to_owned())
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_agents_status_is_answered_as_requests_are() {
+    let mut server = StandIn::start();
+    let (client, mut connection) = server.client(server.options(ClientType::ReportingEngine)).await;
+    let serve = async {
+        let accepted = connection.next().await;
+        connection.send([ack(&accepted)]).await;
+        let refused = connection.next().await;
+        connection.send([refuse(&refused, ErrorCode::AgentNotLoggedIn)]).await;
+        accepted
+    };
+    let ask = async {
+        client.current_agent_status(Default::default()).await.unwrap();
+        client.current_agent_status(Default::default()).await.unwrap_err()
+    };
+    let (error, accepted) = tokio::join!(ask, serve);
+    assert!(matches!(accepted.request, Some(Request::EventCurrentAgentStatus(_))), "{accepted:?}");
+    assert_eq!(error.code(), Some(ErrorCode::AgentNotLoggedIn));
+    assert_eq!(client.unclaimed_answers(), 0);
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use ixn_client::{
     Client, ClientError, ClientType, ErrorCode, IdempotencyKey, Request, RequestOptions, RequestSubmit,
-    WhenRefusedForNow,
+    Trouble, WhenRefusedForNow,
     proto::{ClientEnvelope, EventRouteUsed, RequestAgentLogin, RequestPull, RequestRouteCall},
 };
-use stand_in::{Connection, StandIn, ack, ack_submit, answer_with, info, refuse};
+use stand_in::{Connection, StandIn, ack, ack_submit, answer_with, info, patiently, refuse};
 
 async fn media_server() -> (StandIn, Client, Connection) {
     let mut server = StandIn::start();
@@ -251,4 +251,27 @@ async fn a_refusal_of_the_repeat_does_not_hide_that_the_first_sending_may_have_w
         ClientError::OutcomeUnknown { idempotency_key, .. } => assert_eq!(idempotency_key, key),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn refusals_for_now_and_losses_can_be_watched_until_they_are_over() {
+    let (mut server, client, mut connection) = media_server().await;
+    let mut trouble = client.trouble();
+    let refusing = |trouble: &Option<Trouble>| matches!(trouble, Some(Trouble::Refusing(_)));
+    let away = |trouble: &Option<Trouble>| matches!(trouble, Some(Trouble::Away(_)));
+    let serve = async {
+        let request = connection.next().await;
+        connection.send([refuse(&request, ErrorCode::DatabaseUnavailable)]).await;
+        patiently("refused", trouble.wait_for(refusing)).await.unwrap();
+        let request = connection.next().await;
+        connection.send([ack_submit(&request, "1")]).await;
+        patiently("answered", trouble.wait_for(Option::is_none)).await.unwrap();
+        connection.end();
+        patiently("away", trouble.wait_for(away)).await.unwrap();
+        let connection = server.accept_registered(info()).await;
+        patiently("connected", trouble.wait_for(Option::is_none)).await.unwrap();
+        connection
+    };
+    let (answer, _connection) = tokio::join!(client.submit(submit("1")), serve);
+    assert_eq!(answer.unwrap().interaction_id, "1");
 }

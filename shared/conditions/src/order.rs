@@ -58,6 +58,11 @@ impl Order {
         if self.items.is_empty() { BY_SUBMISSION } else { &self.items }
     }
 
+    /// Whether this is the order of submission: then SubmitSeq alone says who comes first.
+    pub fn is_by_submission(&self) -> bool {
+        self.items() == BY_SUBMISSION
+    }
+
     /// The key of one interaction. Values not set come last in ascending and first in descending order.
     pub fn key<P: Properties + ?Sized>(&self, properties: &P) -> OrderKey {
         let row = Row { properties, now_seconds: 0 };

@@ -38,6 +38,9 @@ pub(crate) enum Value {
     Text(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
+    /// Stands for a needed value that is missing or could not be read. It reads as whatever is wanted, so that the
+    /// object exists and the rest of it is checked; nothing is said about it again.
+    Lost,
 }
 
 /// One entry of a mapping.
@@ -74,6 +77,17 @@ impl Node {
             Value::Text(text) | Value::Number { written: text, .. } => Some(text),
             _ => None,
         }
+    }
+
+    /// The node that a path of indexes leads to.
+    pub(crate) fn at_path(&mut self, path: &[usize]) -> Option<&mut Node> {
+        let Some((&index, rest)) = path.split_first() else { return Some(self) };
+        let deeper = match &mut self.value {
+            Value::List(nodes) => nodes.get_mut(index),
+            Value::Map(entries) => entries.get_mut(index).map(|entry| &mut entry.value),
+            _ => None,
+        };
+        deeper?.at_path(rest)
     }
 
     /// Cuts every repeated key out of the mappings below and hands out what was cut.

@@ -36,6 +36,7 @@ pub use options::{MultipleConnections, Options};
 pub use problem::{Position, Problem, Problems, TextProblem};
 pub use routing::{Executor, Step, Strategy, Target};
 pub use skill_expression::SkillExpression;
+pub use suggestion::nearest;
 pub use watch::{ConfigurationFile, Reading};
 
 /// The sample configuration as text: a good example to copy, with comments.

@@ -1,7 +1,9 @@
 //! Reads one typed object from its node of the document, and tells every mistake in it.
 //!
-//! The types themselves say (through serde) which fields there are. Serde stops at the first mistake,
-//! so the mistaken entry is reported, cut out of the node, and the object is read again.
+//! The types themselves say (through serde) which fields there are. Serde stops at the first mistake, so the node is
+//! mended and read again: a misspelt field gets the name that it most likely means, a mistaken value is cut out, and a
+//! needed field that is missing is [filled](Value::Lost). So an object with mistakes exists all the same, and what refers
+//! to it, and the rest of it, can be checked.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,10 +16,12 @@ use serde::de::{
 
 use crate::Position;
 use crate::document::{Entry, Node, Value};
-use crate::suggestion::did_you_mean;
+use crate::suggestion::nearest;
 
-/// Reads the object; mistaken entries are reported and cut out of the node. `None` when nothing is left
-/// to make the object of.
+/// Fields that were cut out, by the place of their mapping: that they are missing then is no mistake of its own.
+type CutFields = BTreeSet<(Position, String)>;
+
+/// Reads the object; mistakes are reported and mended in the node. `None` when there is nothing to make an object of.
 pub(crate) fn read_object<T: DeserializeOwned>(
     node: &mut Node,
     mut report: impl FnMut(Position, String),
@@ -25,41 +29,62 @@ pub(crate) fn read_object<T: DeserializeOwned>(
     for (position, key) in node.take_repeated_keys() {
         report(position, format!("'{key}' is given twice"));
     }
-    let mut cut_keys = BTreeSet::new();
+    let mut cut_fields = CutFields::new();
     loop {
-        let mut mistake = match T::deserialize(&*node) {
+        let Mistake { message, at, mut path, field } = match T::deserialize(&*node) {
             Ok(object) => return Some(object),
             Err(mistake) => mistake,
         };
-        let follows_from_a_cut = mistake.missing_field.is_some_and(|field| cut_keys.contains(field));
-        if !follows_from_a_cut {
-            report(mistake.at.unwrap_or(node.at), mistake.message);
+        path.reverse();
+        let at = at.unwrap_or(node.at);
+        let is_told =
+            matches!(field, Some(Field::Missing(field)) if cut_fields.contains(&(at, field.to_owned())));
+        if !is_told {
+            report(at, message);
         }
-        mistake.path.reverse();
-        if !cut(node, &mistake.path, &mut cut_keys) {
+        let is_mended = match field {
+            Some(Field::Missing(field)) => fill(node, &path, field),
+            Some(Field::Meant(field)) => rename(node, &path, field) || cut(node, &path, &mut cut_fields),
+            None => cut(node, &path, &mut cut_fields),
+        };
+        if !is_mended {
             return None;
         }
     }
 }
 
-/// Cuts out what the path of indexes leads to; false when that is the node itself.
-fn cut(node: &mut Node, path: &[usize], cut_keys: &mut BTreeSet<String>) -> bool {
-    let (Some(&index), rest) = (path.first(), path.get(1..).unwrap_or_default()) else { return false };
-    let deeper = match &mut node.value {
-        Value::List(nodes) => nodes.get_mut(index),
-        Value::Map(entries) => entries.get_mut(index).map(|entry| &mut entry.value),
-        _ => None,
-    };
-    let Some(deeper) = deeper else { return false };
-    if cut(deeper, rest, cut_keys) {
-        return true;
+/// Puts a field into the mapping that the path leads to.
+fn fill(node: &mut Node, path: &[usize], field: &str) -> bool {
+    let Some(Node { at, bytes, value: Value::Map(entries) }) = node.at_path(path) else { return false };
+    let value = Node { at: *at, bytes: *bytes, value: Value::Lost };
+    entries.push(Entry { key: field.to_owned(), key_at: *at, value });
+    true
+}
+
+/// Gives the entry that the path leads to the name that it most likely means, unless there is one of that name.
+fn rename(node: &mut Node, path: &[usize], meant: &str) -> bool {
+    let Some((&index, around)) = path.split_last() else { return false };
+    let Some(Node { value: Value::Map(entries), .. }) = node.at_path(around) else { return false };
+    if entries.iter().any(|entry| entry.key == meant) {
+        return false;
     }
-    match &mut node.value {
-        Value::List(nodes) => drop(nodes.remove(index)),
-        Value::Map(entries) => {
-            cut_keys.insert(entries.remove(index).key);
+    let Some(entry) = entries.get_mut(index) else { return false };
+    meant.clone_into(&mut entry.key);
+    true
+}
+
+/// Cuts out the entry or element that the path leads to; false when that is the node itself, or was filled in here.
+fn cut(node: &mut Node, path: &[usize], cut_fields: &mut CutFields) -> bool {
+    let Some((&index, around)) = path.split_last() else { return false };
+    let Some(around) = node.at_path(around) else { return false };
+    match &mut around.value {
+        Value::List(nodes) if index < nodes.len() => drop(nodes.remove(index)),
+        Value::Map(entries)
+            if entries.get(index).is_some_and(|entry| !matches!(entry.value.value, Value::Lost)) =>
+        {
+            cut_fields.insert((around.at, entries.remove(index).key));
         }
-        _ => {}
+        _ => return false,
     }
     true
 }
@@ -71,12 +96,22 @@ pub(crate) struct Mistake {
     at: Option<Position>,
     /// Indexes of entries and elements, the innermost first.
     path: Vec<usize>,
-    missing_field: Option<&'static str>,
+    /// When a field is what is wrong.
+    field: Option<Field>,
+}
+
+/// What is wrong with a field, rather than with its value.
+#[derive(Debug)]
+enum Field {
+    /// It is needed and not there.
+    Missing(&'static str),
+    /// It is not known; this one is probably meant.
+    Meant(&'static str),
 }
 
 impl Mistake {
     fn new(message: String) -> Self {
-        Self { message, at: None, path: Vec::new(), missing_field: None }
+        Self { message, at: None, path: Vec::new(), field: None }
     }
 
     /// The mistake lies at this place, unless a place nearer to it is known.
@@ -114,13 +149,13 @@ impl Error for Mistake {
     }
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
-        let hint = did_you_mean(field, known.iter().copied());
-        let known = known.join(", ");
-        Self::new(if hint.is_empty() {
-            format!("there is no field '{field}' here; known are: {known}")
-        } else {
-            format!("there is no field '{field}' here{hint}")
-        })
+        match nearest(field, known.iter().copied()) {
+            Some(meant) => Self {
+                field: Some(Field::Meant(meant)),
+                ..Self::new(format!("there is no field '{field}' here; did you mean '{meant}'?"))
+            },
+            None => Self::new(format!("there is no field '{field}' here; known are: {}", known.join(", "))),
+        }
     }
 
     fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
@@ -128,7 +163,7 @@ impl Error for Mistake {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self { missing_field: Some(field), ..Self::new(format!("the field '{field}' is missing")) }
+        Self { field: Some(Field::Missing(field)), ..Self::new(format!("the field '{field}' is missing")) }
     }
 }
 
@@ -162,7 +197,7 @@ fn plain_found(found: &Unexpected<'_>) -> String {
 
 fn unexpected(value: &Value) -> Unexpected<'_> {
     match value {
-        Value::Nothing => Unexpected::Unit,
+        Value::Nothing | Value::Lost => Unexpected::Unit,
         Value::Boolean(value) => Unexpected::Bool(*value),
         Value::Number { integer: Some(integer), .. } => Unexpected::Signed(*integer),
         Value::Number { written, integer: None } => Unexpected::Other(written),
@@ -177,7 +212,7 @@ impl<'de> Deserializer<'de> for &Node {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match &self.value {
-            Value::Nothing => visitor.visit_unit(),
+            Value::Nothing | Value::Lost => visitor.visit_unit(),
             Value::Boolean(value) => visitor.visit_bool(*value),
             Value::Number { integer: Some(integer), .. } => visitor.visit_i64(*integer),
             Value::Number { .. } => Err(Error::invalid_type(unexpected(&self.value), &visitor)),
@@ -193,6 +228,7 @@ impl<'de> Deserializer<'de> for &Node {
             Value::Number { written, .. } => {
                 visitor.visit_str(written).map_err(|mistake: Mistake| mistake.at(self.at))
             }
+            Value::Lost => visitor.visit_str(""),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -203,7 +239,7 @@ impl<'de> Deserializer<'de> for &Node {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match &self.value {
-            Value::Nothing => visitor.visit_none(),
+            Value::Nothing | Value::Lost => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
@@ -211,14 +247,14 @@ impl<'de> Deserializer<'de> for &Node {
     // A list or mapping of which every entry is commented out is nothing to YAML, and empty to its writer.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match &self.value {
-            Value::Nothing => visitor.visit_seq(Elements { nodes: &[], next: 0 }),
+            Value::Nothing | Value::Lost => visitor.visit_seq(Elements { nodes: &[], next: 0 }),
             _ => self.deserialize_any(visitor),
         }
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
         match &self.value {
-            Value::Nothing => visitor.visit_map(Entries { entries: &[], next: 0 }),
+            Value::Nothing | Value::Lost => visitor.visit_map(Entries { entries: &[], next: 0 }),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -243,6 +279,7 @@ impl<'de> Deserializer<'de> for &Node {
     ) -> Result<V::Value, Mistake> {
         match &self.value {
             Value::Text(text) => visitor.visit_enum(Variant { name: text, value: None }),
+            Value::Lost => visitor.visit_enum(Variant { name: variants.first().unwrap_or(&""), value: None }),
             Value::Map(entries) if entries.len() == 1 => {
                 visitor.visit_enum(Variant { name: &entries[0].key, value: Some(&entries[0].value) })
             }

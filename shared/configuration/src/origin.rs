@@ -65,7 +65,18 @@ impl<'a> Origin<'a> {
     }
 
     pub(crate) fn is_lost(&self, kind: Kind, name: &str) -> bool {
-        self.lost_sections.contains(&kind) || self.lost_names.contains(&(kind, name.to_owned()))
+        self.is_section_lost(kind) || self.lost_names.contains(&(kind, name.to_owned()))
+    }
+
+    pub(crate) fn is_section_lost(&self, kind: Kind) -> bool {
+        self.lost_sections.contains(&kind)
+    }
+
+    /// Whether what is at this place could not be read: it was told already.
+    pub(crate) fn is_value_lost(&self, kind: Kind, index: usize, way: &[Place<'_>]) -> bool {
+        let Some(object) = self.nodes.get(&kind).and_then(|nodes| nodes.get(index)) else { return false };
+        let value = way.iter().try_fold(object, |node, place| step(node, *place));
+        value.is_some_and(|node| matches!(node.value, Value::Lost))
     }
 
     /// The position of a place in an object; of the nearest thing around it when the file leaves it out.

@@ -97,65 +97,83 @@ impl<'a> Sections<'a> {
             };
             return Err(Problems::of_file(file, message));
         };
+        let mut is_any_unknown = false;
         for entry in std::mem::take(entries) {
-            match Kind::ALL.into_iter().find(|kind| kind.section() == entry.key) {
-                Some(kind) if sections.sections.iter().any(|(seen, _)| *seen == kind) => {
-                    sections.report(entry.key_at, String::new(), format!("'{}' is given twice", entry.key));
+            let section = |key: &str| Kind::ALL.into_iter().find(|kind| kind.section() == key);
+            let meant = match section(&entry.key) {
+                Some(kind) => {
+                    if sections.has(kind) {
+                        let message = format!("'{}' is given twice", entry.key);
+                        sections.report(entry.key_at, String::new(), message);
+                    }
+                    Some(kind)
                 }
+                None => sections.unknown_section(&entry.key, entry.key_at).and_then(section),
+            };
+            match meant {
+                // Also a second one, or one that is misspelt: what is in it exists and is checked.
                 Some(kind) => sections.sections.push((kind, entry.value)),
-                None => sections.unknown_section(&entry.key, entry.key_at),
+                None => is_any_unknown = true,
             }
+        }
+        if is_any_unknown {
+            // Whatever it means, its objects are missing where there is no section.
+            let missing: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !sections.has(*kind)).collect();
+            missing.into_iter().for_each(|kind| sections.origin.lose_section(kind));
         }
         Ok(sections)
     }
 
-    fn unknown_section(&mut self, key: &str, at: Position) {
+    fn has(&self, kind: Kind) -> bool {
+        self.sections.iter().any(|(seen, _)| *seen == kind)
+    }
+
+    /// Reports it, and answers which section is probably meant.
+    fn unknown_section(&mut self, key: &str, at: Position) -> Option<&'static str> {
         let meant = nearest(key, Kind::ALL.map(Kind::section));
         let hint = match meant {
             Some(meant) => format!("; did you mean '{meant}'?"),
             None => format!("; known are: {}", Kind::ALL.map(Kind::section).join(", ")),
         };
-        // Whatever it means, its objects are missing from there.
-        let lost = Kind::ALL.into_iter().filter(|kind| meant.is_none_or(|meant| meant == kind.section()));
-        lost.for_each(|kind| self.origin.lose_section(kind));
         self.report(at, String::new(), format!("there is no section '{key}'{hint}"));
+        meant
     }
 
     fn report(&mut self, position: Position, object: String, message: String) {
         self.problems.push(Problem { file: self.file.to_owned(), position: Some(position), object, message });
     }
 
-    fn take(&mut self, kind: Kind) -> Option<Node> {
-        let index = self.sections.iter().position(|(seen, _)| *seen == kind)?;
-        Some(self.sections.swap_remove(index).1)
+    /// The section's nodes: one, or more when it is given twice.
+    fn take(&mut self, kind: Kind) -> Vec<Node> {
+        self.sections.extract_if(.., |(seen, _)| *seen == kind).map(|(_, node)| node).collect()
     }
 
     fn options(&mut self) -> crate::Options {
-        let node = self.take(Kind::Options).filter(|node| !matches!(node.value, Value::Nothing));
-        node.and_then(|node| self.object(Kind::Options, 0, node)).unwrap_or_default()
+        let nodes = self.take(Kind::Options).into_iter().filter(|node| !matches!(node.value, Value::Nothing));
+        let read: Vec<_> = nodes.filter_map(|node| self.object(Kind::Options, 0, node)).collect();
+        read.into_iter().next().unwrap_or_default()
     }
 
     fn objects<T: DeserializeOwned>(&mut self, kind: Kind) -> Vec<T> {
-        let Some(section) = self.take(kind) else { return Vec::new() };
-        match section.value {
-            Value::List(nodes) => nodes
-                .into_iter()
-                .enumerate()
-                .filter_map(|(index, node)| self.object(kind, index, node))
-                .collect(),
-            Value::Nothing => Vec::new(),
-            _ => {
-                self.origin.lose_section(kind);
-                let message = format!(
-                    "{}: expected a list, one '- {}: …' for each {}",
-                    kind.section(),
-                    kind.name_field(),
-                    kind.noun()
-                );
-                self.report(section.at, String::new(), message);
-                Vec::new()
+        let mut nodes = Vec::new();
+        for section in self.take(kind) {
+            match section.value {
+                Value::List(more) => nodes.extend(more),
+                Value::Nothing => {}
+                _ => {
+                    self.origin.lose_section(kind);
+                    let message = format!(
+                        "{}: expected a list, one '- {}: …' for each {}",
+                        kind.section(),
+                        kind.name_field(),
+                        kind.noun()
+                    );
+                    self.report(section.at, String::new(), message);
+                }
             }
         }
+        let numbered = nodes.into_iter().enumerate();
+        numbered.filter_map(|(index, node)| self.object(kind, index, node)).collect()
     }
 
     fn object<T: DeserializeOwned>(&mut self, kind: Kind, index: usize, mut node: Node) -> Option<T> {

@@ -3,15 +3,18 @@
 /// Names longer than this are compared by their beginning; no real name comes near it.
 const COMPARED_CHARACTERS: usize = 64;
 
+/// A name that differs by more than this is another one, however long it is.
+const MOST_DIFFERENCES: usize = 3;
+
 /// `; did you mean 'x'?`, or nothing when no known name is near.
 pub(crate) fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(wrong, known).map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
 }
 
 /// The known name that the wrong one most likely means, if any is near.
-pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = folded(wrong);
-    let most = (wrong.len() / 3).max(1);
+    let most = (wrong.len() / 3).clamp(1, MOST_DIFFERENCES);
     known
         .into_iter()
         .map(|name| (distance(&wrong, &folded(name)), name))
@@ -56,6 +59,7 @@ mod tests {
         assert_eq!(nearest("check_interval", known), Some("check-interval"));
         assert_eq!(nearest("archive", known), None);
         assert_eq!(nearest("", known), None);
+        assert_eq!(nearest("freeze-interval", known), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use sha2::{Digest, Sha256};
@@ -55,7 +55,7 @@ impl ConfigurationFile {
         let (reading_sender, readings) = watch::channel(Arc::new(Ok(configuration)));
         let follower = Follower {
             path,
-            seen: first.digest(),
+            seen: first.state(),
             changed,
             current: current_sender,
             readings: reading_sender,
@@ -69,8 +69,8 @@ impl ConfigurationFile {
         Arc::clone(&self.current.borrow())
     }
 
-    /// The outcome of the last reading, and of every one after it. A file that is read with the same
-    /// content as before is no new reading.
+    /// The outcome of the last reading, and of every one after it. A file that is written again is read again, also when
+    /// its content is the same.
     #[must_use]
     pub fn readings(&self) -> watch::Receiver<Arc<Reading>> {
         self.readings.clone()
@@ -122,28 +122,40 @@ fn may_concern(event: &notify::Event, name: Option<&OsStr>) -> bool {
     event.paths.is_empty() || event.paths.iter().any(concerns)
 }
 
-/// The file as it is now: its bytes, or why they cannot be read.
-struct Look(Result<Vec<u8>, String>);
+/// The file as it is now: its bytes, or why they cannot be read, and when it was written.
+struct Look {
+    bytes: Result<Vec<u8>, String>,
+    written_at: Option<SystemTime>,
+}
+
+/// What tells one look from another: a digest of the content, and when it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct State {
+    digest: Vec<u8>,
+    written_at: Option<SystemTime>,
+}
 
 impl Look {
     async fn at(path: PathBuf) -> Look {
-        Look(tokio::fs::read(path).await.map_err(|error| error.to_string()))
+        // Before the content: what is written in between counts as another look.
+        let written_at = tokio::fs::metadata(&path).await.and_then(|metadata| metadata.modified()).ok();
+        Look { bytes: tokio::fs::read(path).await.map_err(|error| error.to_string()), written_at }
     }
 
-    fn digest(&self) -> Vec<u8> {
+    fn state(&self) -> State {
         let mut digest = Sha256::new();
-        match &self.0 {
+        match &self.bytes {
             Ok(bytes) => {
                 digest.update(b"content");
                 digest.update(bytes);
             }
             Err(error) => digest.update(error.as_bytes()),
         }
-        digest.finalize().to_vec()
+        State { digest: digest.finalize().to_vec(), written_at: self.written_at }
     }
 
     fn parse(&self, path: &Path) -> Result<Configuration, Problems> {
-        Configuration::parse_bytes(self.0.as_deref().map_err(Clone::clone), &path.display().to_string())
+        Configuration::parse_bytes(self.bytes.as_deref().map_err(Clone::clone), &path.display().to_string())
     }
 }
 
@@ -151,7 +163,7 @@ impl Look {
 struct Follower {
     path: PathBuf,
     /// What the file was at the last reading.
-    seen: Vec<u8>,
+    seen: State,
     changed: Arc<Notify>,
     current: watch::Sender<Arc<Configuration>>,
     readings: watch::Sender<Arc<Reading>>,
@@ -172,17 +184,17 @@ impl Follower {
         }
     }
 
-    /// The file, when it is another than before and has settled.
+    /// The file, when it was written since the last reading and has settled.
     async fn new_content(&self) -> Option<Look> {
         let mut look = Look::at(self.path.clone()).await;
         for _ in 0..MAX_SETTLES {
-            let digest = look.digest();
-            if digest == self.seen {
+            let state = look.state();
+            if state == self.seen {
                 return None;
             }
             sleep(SETTLE).await;
             look = Look::at(self.path.clone()).await;
-            if look.digest() == digest {
+            if look.state() == state {
                 break;
             }
         }
@@ -190,7 +202,12 @@ impl Follower {
     }
 
     async fn take_over(&mut self, look: Look) {
-        self.seen = look.digest();
+        let before = std::mem::replace(&mut self.seen, look.state());
+        if before.digest == self.seen.digest {
+            let same = Arc::clone(&self.readings.borrow());
+            self.readings.send_replace(same);
+            return;
+        }
         let path = self.path.clone();
         let parsed = tokio::task::spawn_blocking(move || look.parse(&path)).await;
         let Ok(parsed) = parsed else { return };

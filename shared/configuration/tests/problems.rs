@@ -193,10 +193,21 @@ custom-properties:
             "ixn.yaml:20:27: strategy 's': steps: targets: expected a text, found a list",
             "ixn.yaml:21:18: strategy 's': steps: timeout: expected a duration such as 30s, 180min or 12h (units d, h, min, s, ms), found 'soon'",
             "ixn.yaml:22:9: strategy 's': steps: there is no field 'target' here; did you mean 'targets'?",
-            "ixn.yaml:22:9: strategy 's': steps: the field 'targets' is missing",
             "ixn.yaml:23:20: strategy 's': max-submitted: expected a whole number, not negative, found -1",
             "ixn.yaml:25:12: custom property 'Priority': custom property 'Priority' has a name of the system property Priority; choose another key",
             "ixn.yaml:26:21: custom property 'x': type: expected one of string, integer, timestamp, found 'int'",
+        ],
+    );
+}
+
+#[test]
+fn a_condition_goes_on_behind_an_unknown_property() {
+    assert_problems(
+        "queues: [{name: q}]\nviews: [{name: v, queue: q, condition: InQueues = 'a' AND Nothing = 1 AND}]\n",
+        &[
+            "ixn.yaml:2:40: view 'v': condition: property 'InQueues' is a list of queues…",
+            "ixn.yaml:2:59: view 'v': condition: unknown property 'Nothing'…",
+            "ixn.yaml:2:74: view 'v': condition: …",
         ],
     );
 }
@@ -309,6 +320,83 @@ fn a_lost_section_does_not_make_every_reference_a_problem() {
     assert_problems(
         "queue:\n  - name: inbox\nviews:\n  - {name: v, queue: inbox}\n",
         &["ixn.yaml:1:1: there is no section 'queue'; did you mean 'queues'?"],
+    );
+    // The people are the agents, perhaps; the queues are there, and the view names none of them.
+    assert_problems(
+        r#"people: [{id: alice}]
+queues: [{name: inbox}]
+views: [{name: v, queue: inbx, condition: "Lang = 'de'"}]
+agent-groups: [{name: all, agents: [alice]}]
+workbins: 7
+strategies:
+  - {name: s, overflow-queue: drafts/PrivateQueue, steps: [{targets: [{agent: alice}], timeout: 1min}]}
+"#,
+        &[
+            "ixn.yaml:1:1: there is no section 'people'; known are: …",
+            "ixn.yaml:3:26: view 'v': there is no queue 'inbx'; did you mean 'inbox'?",
+            "ixn.yaml:5:11: workbins: expected a list, one '- name: …' for each workbin",
+        ],
+    );
+}
+
+#[test]
+fn a_broken_object_exists_and_the_rest_of_it_is_checked() {
+    assert_problems(
+        r#"custom-properties:
+  - {name: Language, type: strng}
+  - {name: Size}
+queues:
+  - {name: inbox, completed: maybe}
+  - {nam: done}
+views:
+  - name: no-queue
+    strategy: bilings
+    condition: Language = 'de' AND Size > 3 AND Langage = 1 AND Colour = 'red' AND
+  - {name: two, queues: inbox, strategy: billing, order: Size}
+  - {queue: nowhere}
+strategies:
+  - name: billing
+    overflow-queue: [done]
+    steps:
+      - targets: everybody
+        timeout: 1min
+      - timeout: 1min
+      - targets: [{agent: alcie}, {skills: Biling > 1}]
+        timeout: 1min
+skills: [{name: Billing}]
+agents: [{id: alice, skills: {Billing: high}, capacity-rule: desk}]
+workbins: [{name: drafts, ownr: agent, queue: done}, {name: returned, order: Colour}]
+capacity-rules: [{name: desk, total: 5}]
+queues:
+  - {name: late}
+  - {name: inbox}
+"#,
+        &[
+            "ixn.yaml:2:28: custom property 'Language': type: expected one of string, integer, timestamp, found 'strng'",
+            "ixn.yaml:3:5: custom property 'Size': the field 'type' is missing",
+            "ixn.yaml:5:30: queue 'inbox': completed: expected true or false, found 'maybe'",
+            "ixn.yaml:6:6: queue no. 2: there is no field 'nam' here; did you mean 'name'?",
+            "ixn.yaml:8:5: view 'no-queue': the field 'queue' is missing",
+            "ixn.yaml:9:15: view 'no-queue': there is no strategy 'bilings'; did you mean 'billing'?",
+            "ixn.yaml:10:49: view 'no-queue': condition: unknown property 'Langage'; did you mean …",
+            "ixn.yaml:10:65: view 'no-queue': condition: unknown property 'Colour'; …",
+            "ixn.yaml:10:83: view 'no-queue': condition: …",
+            "ixn.yaml:11:17: view 'two': there is no field 'queues' here; did you mean 'queue'?",
+            "ixn.yaml:12:5: view no. 3: the field 'name' is missing",
+            "ixn.yaml:12:13: view no. 3: there is no queue 'nowhere'",
+            "ixn.yaml:15:21: strategy 'billing': overflow-queue: expected a text, found a list",
+            "ixn.yaml:17:18: strategy 'billing': steps: targets: expected a list, found 'everybody'",
+            "ixn.yaml:19:9: strategy 'billing': steps: the field 'targets' is missing",
+            "ixn.yaml:20:27: strategy 'billing': there is no agent 'alcie'; did you mean 'alice'?",
+            "ixn.yaml:20:44: strategy 'billing': skills: there is no skill 'Biling'; did you mean 'Billing'?",
+            "ixn.yaml:23:40: agent 'alice': skills: Billing: expected a whole number, not negative, found 'high'",
+            "ixn.yaml:24:27: workbin 'drafts': there is no field 'ownr' here; did you mean 'owner'?",
+            "ixn.yaml:24:54: workbin 'returned': the field 'owner' is missing",
+            "ixn.yaml:24:78: workbin 'returned': order: unknown property 'Colour'; …",
+            "ixn.yaml:25:18: capacity rule 'desk': the field 'media' is missing",
+            "ixn.yaml:26:1: 'queues' is given twice",
+            "ixn.yaml:28:12: queue 'inbox': there is a queue 'inbox' already in line 5",
+        ],
     );
 }
 

@@ -65,6 +65,23 @@ async fn follows_changes_and_keeps_the_good_one_while_the_file_is_broken() {
     assert_eq!(file.current().queues[0].name, "replaced");
 }
 
+#[tokio::test]
+async fn a_file_that_is_written_again_is_a_new_reading_of_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ixn.yaml");
+    std::fs::write(&path, with_queue("first")).unwrap();
+    let file = ConfigurationFile::open(&path).await.unwrap();
+    let mut readings = file.readings();
+    let first = file.current();
+    // Later than the clock of any file system can fail to tell.
+    let later = std::fs::metadata(&path).unwrap().modified().unwrap() + Duration::from_secs(5);
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
+    let changed = tokio::time::timeout(DEADLINE, readings.changed()).await;
+    assert!(changed.is_ok(), "waited {DEADLINE:?} for a reading");
+    assert!(Arc::ptr_eq(readings.borrow().as_ref().as_ref().unwrap(), &first));
+    assert!(Arc::ptr_eq(&file.current(), &first));
+}
+
 /// A mounted config map: the file is a link into `..data`, itself a link that is swapped.
 #[cfg(unix)]
 #[tokio::test]

@@ -179,6 +179,11 @@ impl<E> Outbound<E> {
         }
     }
 
+    /// How much may wait.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Bytes that wait.
     pub fn waiting_bytes(&self) -> usize {
         self.queues.lock().bytes

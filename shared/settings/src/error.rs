@@ -48,13 +48,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.origin, self.name, self.message)
-    }
-}
-
-impl From<Problem> for SettingsError {
-    fn from(problem: Problem) -> Self {
-        Self::Invalid(vec![problem])
+        match self.origin {
+            Origin::Flag => write!(f, "--{}: {}", self.name, self.message),
+            _ => write!(f, "{}: {}: {}", self.origin, self.name, self.message),
+        }
     }
 }
 

@@ -30,8 +30,8 @@
 //! }
 //!
 //! let flags = ["ixn-server", "--waiting-limit", "1GiB"].map(Into::into);
-//! let environment = |name: &str| (name == "IXN_LISTEN").then(|| "127.0.0.1:0".into());
-//! let settings = ixn_settings::load::<Options>("IXN_", flags, &environment)?;
+//! let variables = [("IXN_LISTEN".into(), "127.0.0.1:0".into())];
+//! let settings = ixn_settings::load::<Options>("IXN_", flags, &variables)?;
 //! assert_eq!(settings.options.waiting_limit.bytes(), 1 << 30);
 //! assert_eq!(settings.origin("listen").to_string(), "variable IXN_LISTEN");
 //! # Ok::<(), ixn_settings::SettingsError>(())
@@ -47,25 +47,32 @@
 //! - A list option has `value_delimiter = ','`, so that its variable can hold several values; in the
 //!   file it is a YAML list. The highest layer that names a list replaces it whole.
 //! - A password is a [`Secret`] and its option ends in `-file`.
-//! - An option that may follow a subcommand is `global = true`.
+//! - What one value says is checked by the option's value parser, so that it is told with all other mistakes; what several
+//!   say together is a [`Conflict`].
 //! - A name other than the usual one for the variable is given with `env = "…"`.
 //!
 //! What this crate must never do: print, log or keep in an error the content of a [`Secret`]; take a
 //! secret from a flag; ignore a key of the file that it does not know.
 
 mod byte_size;
+mod conflict;
 mod error;
 mod file;
+mod layers;
 mod load;
 mod origin;
 mod print;
 mod secret;
+mod suggestion;
 mod time_span;
+mod variables;
 
 pub use byte_size::{ByteSize, ParseByteSizeError};
+pub use conflict::{Conflict, Conflicts};
 pub use error::{EXIT_CODE, Problem, SettingsError};
-pub use load::{Settings, from_process, load};
+pub use load::{Checked, Settings, check, from_process, load};
 pub use origin::{Origin, Position};
 pub use print::{EffectiveSetting, EffectiveSettings};
 pub use secret::{Secret, SecretError};
 pub use time_span::{ParseTimeSpanError, TimeSpan};
+pub use variables::UnknownVariable;

@@ -6,15 +6,18 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::ValueParser;
-use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::conflict::{Conflict, Conflicts};
 use crate::error::{Problem, SettingsError};
 use crate::file::{self, Entry, Value};
+use crate::layers::Layers;
 use crate::origin::Origin;
 use crate::print::{EffectiveSetting, EffectiveSettings, without_passwords};
 use crate::secret::Secret;
+use crate::suggestion::nearest;
+use crate::variables::{UnknownVariable, unknown_variables};
 
 const SETTINGS: &str = "settings";
 const PRINT_SETTINGS: &str = "print-settings";
@@ -28,6 +31,8 @@ pub struct Settings<O> {
     pub effective: EffectiveSettings,
     /// `--print-settings` was given.
     pub print_requested: bool,
+    /// Variables with the prefix that set nothing.
+    pub unknown_variables: Vec<UnknownVariable>,
 }
 
 impl<O> Settings<O> {
@@ -37,45 +42,80 @@ impl<O> Settings<O> {
         let setting = self.effective.iter().find(|setting| setting.name == name);
         setting.map_or(Origin::NotSet, |setting| setting.origin.clone())
     }
+}
 
-    /// A mistake that only the service can see, such as two options that exclude each other, reported
-    /// like the others: with the place where the option `name` was given.
+/// Settings in which there may be mistakes.
+#[derive(Debug)]
+pub struct Checked<O> {
+    /// The settings; an option with a mistake has its default. They are good for looking further, not for work.
+    pub settings: Settings<O>,
+    /// Every mistake.
+    pub problems: Vec<Problem>,
+}
+
+impl<O> Checked<O> {
+    /// Whether something is wrong with the option `name` (without dashes in front).
     #[must_use]
-    pub fn problem(&self, name: &str, message: impl Into<String>) -> Problem {
-        Problem { origin: self.origin(name), name: name.to_owned(), message: message.into() }
+    pub fn is_wrong(&self, name: &str) -> bool {
+        self.problems.iter().any(|problem| problem.name == name)
+    }
+
+    /// The settings when there is no mistake.
+    ///
+    /// # Errors
+    /// All mistakes.
+    pub fn without_problems(self) -> Result<Settings<O>, SettingsError> {
+        if self.problems.is_empty() { Ok(self.settings) } else { Err(SettingsError::Invalid(self.problems)) }
     }
 }
 
-/// Loads the settings of this process. Ends it when they are wrong (exit code [`crate::EXIT_CODE`]), and after
-/// `--help`, `--version` and `--print-settings` (0).
-pub fn from_process<O: clap::Parser>(prefix: &str) -> Settings<O> {
-    match load::<O>(prefix, std::env::args_os(), &|name| std::env::var_os(name)) {
-        Ok(settings) if settings.print_requested => {
-            print!("{}", settings.effective);
+/// Loads the settings of this process, with every mistake. Ends it when they cannot be read at all (exit code
+/// [`crate::EXIT_CODE`]), and after `--help`, `--version` and `--print-settings` (0).
+pub fn from_process<O: clap::Parser>(prefix: &str, conflicts: Conflicts<O>) -> Checked<O> {
+    let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    match check::<O>(prefix, std::env::args_os(), &variables, conflicts) {
+        Ok(checked) if checked.settings.print_requested && checked.problems.is_empty() => {
+            print!("{}", checked.settings.effective);
             std::process::exit(0)
         }
-        Ok(settings) => settings,
+        Ok(checked) => checked,
         Err(error) => error.exit(),
     }
 }
 
-/// Loads settings from `arguments` (the first one is the program's name), `environment` and the file that
-/// one of them names.
-///
-/// `prefix` begins the name of every variable, `IXN_`. An empty variable and an empty value in the file
-/// count as not set. Every wrong value is reported, not only the first.
+/// Loads settings as [`check`] does, without conflicts, and refuses them when there is a mistake.
 ///
 /// # Errors
 /// The command line is wrong or asks for help; the file cannot be read; a value is wrong.
 pub fn load<O: clap::Parser>(
     prefix: &str,
     arguments: impl IntoIterator<Item = OsString>,
-    environment: &dyn Fn(&str) -> Option<OsString>,
+    variables: &[(OsString, OsString)],
 ) -> Result<Settings<O>, SettingsError> {
+    check(prefix, arguments, variables, |_| Vec::new())?.without_problems()
+}
+
+/// Loads settings from `arguments` (the first one is the program's name), environment `variables` and the file that
+/// one of them names. Every wrong value is told, not only the first, and what `conflicts` finds.
+///
+/// `prefix` begins the name of every variable, `IXN_`. An empty variable and an empty value in the file
+/// count as not set.
+///
+/// # Errors
+/// The command line cannot be taken apart or asks for help; the file cannot be read; something that is needed is missing.
+pub fn check<O: clap::Parser>(
+    prefix: &str,
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: &[(OsString, OsString)],
+    conflicts: Conflicts<O>,
+) -> Result<Checked<O>, SettingsError> {
     let command = add_own_options(O::command(), prefix);
     let table = option_table(&command, prefix);
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let variable = |name: &str| {
+        let (_, value) = variables.iter().find(|(known, value)| known == name && !value.is_empty())?;
+        Some(value.clone())
+    };
 
     let flags = read_flags(command.clone(), &table, &arguments)?;
     let settings_file = flags
@@ -89,31 +129,56 @@ pub fn load<O: clap::Parser>(
     for option in &table {
         let flag = flags.value_source(&option.id) == Some(ValueSource::CommandLine);
         let entry = entries.get(&*option.name).copied();
-        layers.settle(option, flag, &variable, entry);
-    }
-    if !layers.problems.is_empty() {
-        return Err(SettingsError::Invalid(layers.problems));
+        layers.settle(option, flag.then_some(&flags), &variable, entry);
     }
 
-    let mut matches = layers.command.try_get_matches_from(&arguments)?;
-    let effective = table.iter().map(|option| option.effective(&matches, &layers.origins)).collect();
-    let print_requested = matches.get_flag(PRINT_SETTINGS);
-    let options = O::from_arg_matches_mut(&mut matches)?;
-    Ok(Settings { options, effective: EffectiveSettings(effective), print_requested })
+    let Layers { command, problems, origins } = layers;
+    let matched = command.try_get_matches_from(&arguments);
+    if let (Err(_), false) = (&matched, problems.is_empty()) {
+        return Err(SettingsError::Invalid(problems));
+    }
+    let mut matches = matched?;
+    let effective = table.iter().map(|option| option.effective(&matches, &origins)).collect();
+    let settings = Settings {
+        print_requested: matches.get_flag(PRINT_SETTINGS),
+        options: O::from_arg_matches_mut(&mut matches)?,
+        effective: EffectiveSettings(effective),
+        unknown_variables: unknown_variables(prefix, &known_variables(&table, prefix), variables),
+    };
+    let mut checked = Checked { settings, problems };
+    let conflicts = conflicts(&checked.settings.options).into_iter();
+    // A value that stands in for a wrong one is nobody's wish.
+    let is_meant = |conflict: &Conflict| !conflict.options.iter().any(|name| checked.is_wrong(name));
+    let meant: Vec<Problem> = conflicts
+        .filter(is_meant)
+        .map(|Conflict { options, message }| {
+            let name = options.first().copied().unwrap_or_default();
+            Problem { origin: checked.settings.origin(name), name: name.to_owned(), message }
+        })
+        .collect();
+    checked.problems.extend(meant);
+    Ok(checked)
+}
+
+/// The names of all variables that set something.
+fn known_variables(table: &[OptionRow], prefix: &str) -> Vec<String> {
+    let of_options = table.iter().flat_map(|row| [Some(row.variable.clone()), row.secret_variable.clone()]);
+    of_options.flatten().chain([variable_name(prefix, SETTINGS)]).collect()
 }
 
 /// What the table knows of one option.
-struct OptionRow {
-    id: String,
-    name: String,
-    variable: String,
+pub(crate) struct OptionRow {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) variable: String,
     /// The variable that holds the secret itself.
-    secret_variable: Option<String>,
-    secret: bool,
-    list: bool,
-    delimiter: Option<char>,
-    required: bool,
-    parser: ValueParser,
+    pub(crate) secret_variable: Option<String>,
+    pub(crate) secret: bool,
+    pub(crate) list: bool,
+    pub(crate) delimiter: Option<char>,
+    pub(crate) takes_value: bool,
+    pub(crate) required: bool,
+    pub(crate) parser: ValueParser,
 }
 
 fn variable_name(prefix: &str, name: &str) -> String {
@@ -132,7 +197,12 @@ fn add_own_options(command: Command, prefix: &str) -> Command {
         .action(ArgAction::SetTrue)
         .global(true)
         .help("Print every setting with where it came from, and exit");
-    command.arg(settings).arg(print)
+    // So that every command can be given what the service itself is given. What is required cannot be global.
+    let after_subcommands = |option: Arg| {
+        let is_possible = option.get_long().is_some() && !option.is_required_set();
+        if is_possible { option.global(true) } else { option }
+    };
+    command.mut_args(after_subcommands).arg(settings).arg(print)
 }
 
 fn option_table(command: &Command, prefix: &str) -> Vec<OptionRow> {
@@ -161,13 +231,14 @@ fn option_row(option: &Arg, prefix: &str) -> Option<OptionRow> {
         list: matches!(option.get_action(), ArgAction::Append)
             || option.get_num_args().is_some_and(|count| count.max_values() > 1),
         delimiter: option.get_value_delimiter(),
+        takes_value: matches!(option.get_action(), ArgAction::Set | ArgAction::Append),
         required: option.is_required_set(),
         parser: option.get_value_parser().clone(),
     })
 }
 
 /// The first reading of the command line: for `--help`, for the name of the file, and for which options are
-/// given. Nothing is required yet and secrets are not opened, so that a pipe can hold one.
+/// given. Nothing is required yet, values are not looked at, and secrets are not opened, so that a pipe can hold one.
 fn read_flags(
     mut command: Command,
     table: &[OptionRow],
@@ -176,7 +247,6 @@ fn read_flags(
     for row in table {
         command = command.mut_arg(&row.id, |option| {
             let option = option.env(None).required(false);
-            let option = if row.secret { option.value_parser(ValueParser::os_string()) } else { option };
             let also = row.secret_variable.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
             let twin = format!("[env: {}{also}]", row.variable);
             let with_twin = |help: &clap::builder::StyledStr| format!("{help} {twin}");
@@ -186,7 +256,14 @@ fn read_flags(
             if let Some(long) = long { option.long_help(long) } else { option }
         });
     }
-    Ok(command.try_get_matches_from(arguments)?)
+    // Help tells the values that are possible.
+    let with_values = command.clone();
+    for row in table.iter().filter(|row| row.takes_value) {
+        command = command
+            .mut_arg(&row.id, |option| option.value_parser(ValueParser::os_string()).default_value(None));
+    }
+    let matches = command.try_get_matches_from(arguments);
+    matches.map_err(|error| with_values.try_get_matches_from(arguments).err().unwrap_or(error).into())
 }
 
 fn unknown_entries(table: &[OptionRow], entries: &[Entry]) -> Vec<Problem> {
@@ -201,108 +278,12 @@ fn unknown_entries(table: &[OptionRow], entries: &[Entry]) -> Vec<Problem> {
         .map(|entry| Problem {
             origin: Origin::File(entry.key_at.clone()),
             name: entry.name.clone(),
-            message: "there is no such setting, --help lists all".to_owned(),
+            message: match nearest(&entry.name, table.iter().map(|row| &*row.name)) {
+                Some(meant) => format!("there is no such setting; did you mean '{meant}'?"),
+                None => "there is no such setting, --help lists all".to_owned(),
+            },
         })
         .collect()
-}
-
-/// The command while values from the file and the environment become its defaults.
-struct Layers {
-    command: Command,
-    problems: Vec<Problem>,
-    origins: HashMap<String, Origin>,
-}
-
-impl Layers {
-    /// Finds the value of one option: flag, else variable, else file, else default.
-    fn settle(
-        &mut self,
-        row: &OptionRow,
-        flag: bool,
-        variable: &dyn Fn(&str) -> Option<OsString>,
-        entry: Option<&Entry>,
-    ) {
-        let from_file = entry.and_then(|entry| match &entry.value {
-            Value::Nothing => None,
-            Value::Text(text) => Some((Origin::File(entry.value_at.clone()), vec![text.clone()], false)),
-            Value::List(texts) => Some((Origin::File(entry.value_at.clone()), texts.clone(), true)),
-        });
-        let from_variable = variable(&row.variable).map(|value| {
-            let text = value.to_string_lossy().into_owned();
-            (Origin::Variable(row.variable.clone()), vec![text], false)
-        });
-        let given = from_variable.or(from_file);
-        self.command = std::mem::take(&mut self.command).mut_arg(&row.id, |option| option.env(None));
-
-        let secret_itself = row.secret_variable.as_deref().and_then(|name| Some((name, variable(name)?)));
-        if let Some((name, secret)) = secret_itself {
-            let origin = Origin::Variable(name.to_owned());
-            if flag || given.is_some() {
-                let other = if flag { Origin::Flag } else { given.map_or(Origin::NotSet, |given| given.0) };
-                self.problem(row, origin, format!("the secret is also given as a file ({other}), keep one"));
-            } else if let Some(secret) = secret.to_str() {
-                self.use_secret(row, origin, Secret::new(secret.to_owned()));
-            } else {
-                self.problem(row, origin, "the secret is not UTF-8".to_owned());
-            }
-        } else if flag {
-            self.origins.insert(row.id.clone(), Origin::Flag);
-        } else if let Some((origin, texts, written_as_list)) = given {
-            if written_as_list && !row.list {
-                self.problem(row, origin, "this is one value, not a list".to_owned());
-            } else if row.secret {
-                match Secret::read(std::path::Path::new(&texts.concat())) {
-                    Ok(secret) => self.use_secret(row, origin, secret),
-                    Err(error) => self.problem(row, origin, error.to_string()),
-                }
-            } else {
-                self.use_texts(row, origin, texts);
-            }
-        }
-    }
-
-    fn use_texts(&mut self, row: &OptionRow, origin: Origin, texts: Vec<String>) {
-        let split = |text: &String| match row.delimiter {
-            Some(delimiter) => text.split(delimiter).map(str::to_owned).collect(),
-            None => vec![text.clone()],
-        };
-        let pieces: Vec<String> = texts.iter().flat_map(split).collect();
-        let wrong: Vec<String> = pieces.iter().filter_map(|text| why_refused(&row.parser, text)).collect();
-        if !wrong.is_empty() {
-            wrong.into_iter().for_each(|message| self.problem(row, origin.clone(), message));
-            return;
-        }
-        self.default(row, origin, |option| option.default_values(pieces));
-    }
-
-    fn use_secret(&mut self, row: &OptionRow, origin: Origin, secret: Secret) {
-        let parser = move |_: &str| Ok::<Secret, std::convert::Infallible>(secret.clone());
-        self.default(row, origin, |option| option.value_parser(parser).default_value("***"));
-    }
-
-    fn default(&mut self, row: &OptionRow, origin: Origin, set: impl FnOnce(Arg) -> Arg) {
-        let command = std::mem::take(&mut self.command);
-        self.command = command
-            .mut_arg(&row.id, |option| set(if row.required { option.required(false) } else { option }));
-        self.origins.insert(row.id.clone(), origin);
-    }
-
-    fn problem(&mut self, row: &OptionRow, origin: Origin, message: String) {
-        self.problems.push(Problem { origin, name: row.name.clone(), message });
-    }
-}
-
-/// Asks the option's own parser; the answer says why it refuses `text`.
-fn why_refused(parser: &ValueParser, text: &str) -> Option<String> {
-    let probe = Arg::new("value").long("value").action(ArgAction::Set).value_parser(parser.clone());
-    let command = Command::new("value").no_binary_name(true).arg(probe);
-    let error = command.try_get_matches_from([format!("--value={text}")]).err()?;
-    let reason = match (std::error::Error::source(&error), error.get(ContextKind::ValidValue)) {
-        (Some(source), _) => format!(": {source}"),
-        (None, Some(ContextValue::Strings(accepted))) => format!(", write one of {}", accepted.join(", ")),
-        _ => String::new(),
-    };
-    Some(format!("{:?} is not accepted{reason}", without_passwords(text)))
 }
 
 impl OptionRow {

@@ -6,7 +6,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Parser};
-use ixn_settings::{ByteSize, EXIT_CODE, Origin, Secret, Settings, SettingsError, TimeSpan, load};
+use ixn_settings::{
+    ByteSize, Checked, Conflict, EXIT_CODE, Origin, Secret, Settings, SettingsError, TimeSpan, check,
+};
 
 /// A service for these tests.
 #[derive(Debug, Parser)]
@@ -54,6 +56,13 @@ enum Subcommand {
     CheckConfig,
 }
 
+/// One port goes with Redis only.
+fn conflicts(options: &Options) -> Vec<Conflict> {
+    let message = "port 81 needs Redis, choose another".to_owned();
+    let is_wrong = options.port == 81 && options.redis_nodes.is_empty();
+    if is_wrong { vec![Conflict { options: &["port", "redis-nodes"], message }] } else { Vec::new() }
+}
+
 struct Given {
     folder: tempfile::TempDir,
     variables: Vec<(&'static str, String)>,
@@ -88,10 +97,13 @@ impl Given {
     }
 
     fn load(&self) -> Result<Settings<Options>, SettingsError> {
-        let environment = |name: &str| {
-            self.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
-        };
-        load("IXN_", self.flags.iter().map(OsString::from), &environment)
+        self.check()?.without_problems()
+    }
+
+    fn check(&self) -> Result<Checked<Options>, SettingsError> {
+        let variables: Vec<_> =
+            self.variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        check("IXN_", self.flags.iter().map(OsString::from), &variables, conflicts)
     }
 
     /// The errors with the folder's name cut off.
@@ -169,7 +181,7 @@ fn every_mistake_is_reported_with_its_place() {
             "ixn.yaml:2:7: port: \"many\" is not accepted: invalid digit found in string",
             "ixn.yaml:3:29: agent-reconnect-timeout: \"5m\" is not accepted: write a whole number and one of ms, s, \
              min, h, d, such as 30s (a bare number is seconds)",
-            "ixn.yaml:4:1: redis-node: there is no such setting, --help lists all",
+            "ixn.yaml:4:1: redis-node: there is no such setting; did you mean 'redis-nodes'?",
             "ixn.yaml:5:16: waiting-limit: this is one value, not a list",
             "ixn.yaml:6:18: kafka-enabled: \"on\" is not accepted, write one of true, false",
             "variable IXN_LOG_FORMAT: log-format: \"xml\" is not accepted, write one of auto, text, json",
@@ -286,12 +298,48 @@ fn given_like(given: &Given) -> Given {
 }
 
 #[test]
-fn own_checks_of_a_service_name_the_place() {
-    let given = Given::new().file("tenant-sid: t1\nport: 80\n");
-    let settings = given.load().unwrap();
-    let error = SettingsError::from(settings.problem("port", "ports below 1024 need root, choose another"));
-    let text = error.to_string().replace(&format!("{}/", given.folder.path().display()), "");
-    assert_eq!(text, "ixn.yaml:2:7: port: ports below 1024 need root, choose another");
+fn what_options_say_together_is_told_at_its_place_unless_one_is_wrong_by_itself() {
+    let given = Given::new().file("tenant-sid: t1\nport: 81\n");
+    assert_eq!(given.refusal(), "ixn.yaml:2:7: port: port 81 needs Redis, choose another");
+    let given = given.flags(&["--port", "many", "--waiting-limit", "2MB", "--log-format=xml", "--verbose"]);
+    let lines: Vec<String> = given.refusal().lines().map(str::to_owned).collect();
+    assert_eq!(
+        lines,
+        [
+            "--port: \"many\" is not accepted: invalid digit found in string",
+            "--waiting-limit: \"2MB\" is not accepted: write a whole number and one of B, KiB, MiB, GiB, TiB, such as \
+             64MiB (a bare number is bytes)",
+            "--log-format: \"xml\" is not accepted, write one of auto, text, json",
+        ]
+    );
+}
+
+/// A command that checks everything goes on with what is right.
+#[test]
+fn settings_with_mistakes_can_be_looked_at() {
+    let given = Given::new()
+        .flags(&["--tenant-sid", "t1", "check-config", "--port", "many"])
+        .variable("IXN_WAITING_LIMIT", "1KB")
+        .variable("IXN_LOG_FORMAT", "json");
+    let checked = given.check().unwrap();
+    assert!(checked.is_wrong("port") && checked.is_wrong("waiting-limit") && !checked.is_wrong("log-format"));
+    assert_eq!(checked.problems.len(), 2, "{:?}", checked.problems);
+    let options = checked.settings.options;
+    assert!(matches!(options.command, Some(Subcommand::CheckConfig)));
+    assert_eq!((options.port, &*options.log_format), (7120, "json"));
+}
+
+#[test]
+fn a_misspelt_variable_is_known_with_the_nearest_name() {
+    let settings = Given::new()
+        .variable("IXN_TENANT_SID", "t1")
+        .variable("IXN_WAITING_LIMT", "1KB")
+        .variable("IXN_DATABASE_PASSWORD", "sesame")
+        .variable("DATABASE_URL", "x")
+        .load()
+        .unwrap();
+    let told: Vec<_> = settings.unknown_variables.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["the variable IXN_WAITING_LIMT sets nothing; did you mean IXN_WAITING_LIMIT?"]);
 }
 
 #[test]

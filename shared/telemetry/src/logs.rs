@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -38,7 +39,13 @@ pub struct LogFilter(String);
 /// A text that is no [`LogFilter`].
 #[derive(Debug, thiserror::Error)]
 #[error("write a level (off, error, warn, info, debug, trace) or target=level, separated by commas: {0}")]
-pub struct ParseLogFilterError(#[from] tracing_subscriber::filter::ParseError);
+pub struct ParseLogFilterError(String);
+
+impl From<tracing_subscriber::filter::ParseError> for ParseLogFilterError {
+    fn from(error: tracing_subscriber::filter::ParseError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +69,13 @@ impl FromStr for LogFilter {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         EnvFilter::try_new(text)?;
+        // A word alone would count as a target with all its lines, so that a misspelt level silences everything else.
+        let is_level = |word: &str| word.contains(['=', '[']) || LevelFilter::from_str(word).is_ok();
+        match text.split(',').map(str::trim).find(|word| word.is_empty() || !is_level(word)) {
+            Some("") => return Err(ParseLogFilterError("there is nothing".to_owned())),
+            Some(word) => return Err(ParseLogFilterError(format!("'{word}' is no level"))),
+            None => {}
+        }
         Ok(Self(text.to_owned()))
     }
 }
@@ -187,5 +201,16 @@ mod tests {
         assert_eq!(logged(LogFormat::Json, "off,ixn_telemetry=info", false, two_lines).lines().count(), 2);
         let refusal = "ixn=loud".parse::<LogFilter>().unwrap_err().to_string();
         assert!(refusal.starts_with("write a level (off, error,"), "{refusal}");
+        for (text, why) in [
+            ("bogus", "'bogus' is no level"),
+            ("info,ixn_server", "'ixn_server' is no level"),
+            ("", "there is nothing"),
+        ] {
+            let refusal = text.parse::<LogFilter>().unwrap_err().to_string();
+            assert!(refusal.ends_with(why), "{text:?}: {refusal}");
+        }
+        for text in ["off", "INFO", "warn,ixn_server=debug", "ixn_server[commit]=trace,error"] {
+            assert_eq!(text.parse::<LogFilter>().unwrap().to_string(), text);
+        }
     }
 }

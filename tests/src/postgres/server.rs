@@ -27,8 +27,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub struct Postgres {
     server: Server,
     port: u16,
+    data: PathBuf,
     // Declared last: the server ends before its data goes.
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl Postgres {
@@ -45,18 +46,28 @@ impl Postgres {
     /// # Panics
     /// As [`Postgres::start`].
     pub async fn start_with(settings: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("ixn-postgres.").tempdir().expect("a temporary folder");
+        let mut postgres = Self::start_in(folder.path(), settings).await;
+        postgres._folder = Some(folder);
+        postgres
+    }
+
+    /// Starts a new, empty server with its data in this folder, which is the caller's to remove afterwards.
+    ///
+    /// # Panics
+    /// As [`Postgres::start`].
+    pub async fn start_in(folder: &Path, settings: &[&str]) -> Self {
         let programs = installation().unwrap_or_else(|| {
             panic!(
                 "no PostgreSQL server found: install the package postgresql, or set {} to a server",
                 super::ADDRESS_VARIABLE
             )
         });
-        let folder = tempfile::Builder::new().prefix("ixn-postgres.").tempdir().expect("a temporary folder");
-        let data = folder.path().join("data");
+        let data = folder.join("data");
         let as_root = running_as_root();
         if as_root {
             ensure_user();
-            must_succeed(Command::new("chown").arg(format!("{USER}:")).arg(folder.path()));
+            must_succeed(Command::new("chown").arg(format!("{USER}:")).arg(folder));
         }
         let mut initdb = as_user(as_root, &programs.join("initdb"));
         initdb.arg("-D").arg(&data);
@@ -79,7 +90,7 @@ impl Postgres {
         if as_root {
             command = command.as_user(USER);
         }
-        let mut postgres = Self { server: command.start(), port, _folder: folder };
+        let mut postgres = Self { server: command.start(), port, data, _folder: None };
         postgres.wait_until_it_answers().await;
         postgres
     }
@@ -134,6 +145,24 @@ impl Postgres {
     pub async fn stop(&mut self) {
         self.server.signal("INT");
         self.server.wait_for_exit(LIMIT).await;
+    }
+
+    /// Stops the server at once (`immediate`): nothing is written out, the next start recovers as after a crash.
+    pub async fn stop_immediately(&mut self) {
+        self.server.signal("QUIT");
+        self.server.wait_for_exit(LIMIT).await;
+    }
+
+    /// Forgets the mark of a running server: after a power cut nobody is left to remove it, and its process id may be
+    /// another's by now.
+    ///
+    /// # Errors
+    /// When the data cannot be reached.
+    pub fn forget_running(&self) -> std::io::Result<()> {
+        match fs::remove_file(self.data.join("postmaster.pid")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Starts the server again on the same port with the same data, and waits until it answers. Kills it first when it

@@ -1,13 +1,16 @@
 //! How answers leave: under the request's reference number, and remembered under its idempotency key.
 
+use bytes::Bytes;
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
-use ixn_proto::{ErrorCode, EventError, ServerEnvelope};
+use ixn_proto::{ErrorCode, EventAck, EventError, KeyValueList, ServerEnvelope};
 use prost::Message;
 
 use super::{Caller, Refusal};
+use crate::commit::InteractionKey;
 use crate::engine::{Engine, Output};
-use crate::idempotency::{Fingerprint, Known};
+use crate::idempotency::{Answer, Fingerprint, Known};
+use crate::interaction_id;
 use crate::sessions::ClientRef;
 
 impl Engine {
@@ -40,9 +43,31 @@ impl Engine {
     /// Remembers an answer under the request's key.
     pub(super) fn remember_answer(&mut self, caller: &Caller, envelope: &ServerEnvelope) {
         if let Some((fingerprint, retention)) = caller.idempotency {
-            let stored = envelope.encode_to_vec().into();
-            self.idempotency.remember(fingerprint, stored, retention, self.now);
+            let stored: Bytes = envelope.encode_to_vec().into();
+            let answer = self.answer_to_keep(&stored);
+            self.idempotency.remember(fingerprint, answer, stored, retention, self.now);
         }
+    }
+
+    /// The answer to a submit; `interaction_id` is also in the extension, as the vendor's clients expect it.
+    pub(super) fn submitted(interaction_id: String) -> ServerEnvelope {
+        let mut extension = KeyValueList::new();
+        extension.push_text("InteractionId", &interaction_id);
+        let ack = Event::EventAck(EventAck { interaction_id, ..EventAck::default() });
+        ServerEnvelope { event: Some(ack), extension: Some(extension), ..ServerEnvelope::default() }
+    }
+
+    /// A stored answer as memory keeps it: of a million submits only their numbers.
+    pub(crate) fn answer_to_keep(&self, stored: &[u8]) -> Answer {
+        let key = id_of_submitted(stored).and_then(|id| self.vocabulary.parse_generated_id(id));
+        match key {
+            Some(key) if self.submitted_again(key).encode_to_vec() == stored => Answer::Submitted(key),
+            _ => Answer::Encoded(stored.into()),
+        }
+    }
+
+    fn submitted_again(&self, key: InteractionKey) -> ServerEnvelope {
+        Self::submitted(self.vocabulary.generated_id(key))
     }
 
     /// Sends an answer, or one page of it.
@@ -52,9 +77,13 @@ impl Engine {
         self.output(Output::Send { client: caller.client, envelope: envelope.encode_to_vec().into() });
     }
 
-    fn answer_again(&mut self, caller: &Caller, stored: &[u8]) {
+    fn answer_again(&mut self, caller: &Caller, kept: &Answer) {
         // What we stored ourselves decodes; if it ever does not, the client hears that instead of nothing.
-        let Ok(envelope) = ServerEnvelope::decode(stored) else {
+        let envelope = match kept {
+            Answer::Submitted(key) => Ok(self.submitted_again(*key)),
+            Answer::Encoded(stored) => ServerEnvelope::decode(&**stored),
+        };
+        let Ok(envelope) = envelope else {
             let text = "the stored answer to this idempotency key cannot be read; use a new key";
             let refusal = Refusal::new(ErrorCode::InternalError, text);
             return self.refuse(caller.client, caller.reference_id, &refusal);
@@ -91,6 +120,12 @@ impl Engine {
         self.refuse(client, reference_id, &Refusal::new(ErrorCode::NotRegistered, text));
         self.output(Output::Close { connection: client.connection, reason: Some(text.into()) });
     }
+}
+
+/// The id inside an encoded answer to a submit: its last bytes, as each field that holds it ends with it.
+fn id_of_submitted(stored: &[u8]) -> Option<&str> {
+    let start = stored.len().checked_sub(interaction_id::GENERATED_BYTES)?;
+    std::str::from_utf8(stored.get(start..)?).ok()
 }
 
 /// What tells a repeat from a new request: client name and key, and the body.

@@ -92,10 +92,10 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestChang
             row.is_online = is_online;
         }
         if let Some(external_id) = external_id {
-            row.extra_mut().external_id = external_id;
+            row.extra.change(|extra| extra.external_id = external_id);
         }
         if let Some(parent_id) = parent_id {
-            row.extra_mut().parent_id = parent_id;
+            row.extra.change(|extra| extra.parent_id = parent_id);
         }
     });
     tell(engine, caller, key, lists, reason);
@@ -122,8 +122,8 @@ impl Engine {
             if let Some(seconds) = service_objective {
                 row.service_objective = seconds;
             }
-            if !mapped.custom.is_empty() || row.extra.is_some() {
-                row.extra_mut().custom = mapped.custom;
+            if !mapped.custom.is_empty() || !row.extra.is_empty() {
+                row.extra.change(|extra| extra.custom = mapped.custom);
             }
         });
     }

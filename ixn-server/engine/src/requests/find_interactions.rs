@@ -17,7 +17,7 @@ const DEFAULT_PAGE_ROWS: usize = 100;
 /// Interactions of a page at most.
 const MAX_PAGE_ROWS: usize = 1000;
 /// Interactions that one step looks at.
-const LOOKED_AT_PER_STEP: usize = 4000;
+const LOOKED_AT_PER_STEP: usize = 500;
 
 /// A search under way.
 #[derive(Debug)]

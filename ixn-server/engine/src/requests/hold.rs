@@ -6,6 +6,7 @@ use ixn_proto::{ErrorCode, EventHeld, EventResumed, ReasonInfo, RequestHold, Req
 use super::{Answer, Caller, Refusal, Result, validation};
 use crate::commit::InteractionKey;
 use crate::engine::Engine;
+use crate::routing::steps::line_of;
 use crate::time::Timestamp;
 
 pub(super) fn hold(engine: &mut Engine, caller: &Caller, request: &RequestHold) -> Result {
@@ -43,6 +44,11 @@ impl Engine {
     ) {
         let actor = caller.actor();
         let now = self.now;
+        let line = self.interactions.get(key).and_then(line_of);
+        if let Some((line, urgency)) = line.filter(|_| held) {
+            // While a strategy has it, nobody new is asked; its clocks go on.
+            self.lines.dequeue(line, urgency);
+        }
         self.change(key, |row| {
             row.is_held = held;
             row.held_at = if held { now.seconds() } else { Timestamp::NONE };
@@ -56,5 +62,8 @@ impl Engine {
         };
         self.tell_parties(key, &event, Some(caller.client));
         self.report(key, |_, _| event);
+        if !held {
+            self.offer(key);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::find_interactions::Search;
 use super::topics::Publication;
 use super::workbin_content::ContentPages;
-use crate::engine::Engine;
+use crate::engine::{Engine, Output};
 use crate::sessions::ClientRef;
 
 /// About how large one envelope of a long answer becomes, in bytes: many clients take at most 4 MiB.
@@ -37,21 +37,34 @@ impl Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     GoesOn,
+    /// When the client has read what was sent.
+    GoesOnWhenRead,
     Done,
 }
 
 /// What goes on.
 #[derive(Debug, Default)]
-pub(crate) struct Jobs(VecDeque<Job>);
+pub(crate) struct Jobs {
+    active: VecDeque<Job>,
+    /// Until their clients have read what was sent.
+    resting: Vec<Job>,
+}
 
 impl Jobs {
+    /// Whether nothing can be done now.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.active.is_empty()
     }
 
     /// Ends what is done for a client that is gone.
     pub(super) fn forget(&mut self, client: ClientRef) {
-        self.0.retain(|job| job.client() != Some(client));
+        self.active.retain(|job| job.client() != Some(client));
+        self.resting.retain(|job| job.client() != Some(client));
+    }
+
+    /// The client has read what was sent.
+    pub(crate) fn go_on(&mut self, client: ClientRef) {
+        self.active.extend(self.resting.extract_if(.., |job| job.client() == Some(client)));
     }
 }
 
@@ -63,7 +76,7 @@ impl Engine {
 
     /// Does the next part of the job whose turn it is.
     pub(crate) fn work_on_jobs(&mut self) {
-        if let Some(job) = self.jobs.0.pop_front() {
+        if let Some(job) = self.jobs.active.pop_front() {
             self.work_on(job);
         }
     }
@@ -74,8 +87,15 @@ impl Engine {
             Job::Search(search) => self.search_on(search),
             Job::Publication(publication) => self.publish_on(publication),
         };
-        if progress == Progress::GoesOn {
-            self.jobs.0.push_back(job);
+        match progress {
+            Progress::GoesOn => self.jobs.active.push_back(job),
+            Progress::GoesOnWhenRead => {
+                if let Some(client) = job.client() {
+                    self.output(Output::AwaitDrain(client));
+                }
+                self.jobs.resting.push(job);
+            }
+            Progress::Done => {}
         }
     }
 }

@@ -15,14 +15,21 @@ use prost::Message;
 
 use super::{Answer, Caller, Refusal, Result, validation};
 use crate::engine::{Engine, Output};
-use crate::sessions::{Client, ClientRef, Principal};
+use crate::sessions::{AnnouncedLimits, Client, ClientRef, Principal};
 
 /// How many logical clients one connection may carry.
 const MAX_CLIENTS_PER_CONNECTION: usize = 20_000;
 /// How long a client's name may be.
 const MAX_NAME_BYTES: usize = 128;
+/// What this server has and another one of the same protocol might not have; `docs/protocol.md` says what they mean.
+const CAPABILITIES: [&str; 3] = ["idempotency-keys", "login-resume", "reporting-resume"];
 
 impl Engine {
+    /// Says what every client that registers from now on is told.
+    pub fn announce(&mut self, limits: AnnouncedLimits) {
+        self.sessions.announced = limits;
+    }
+
     pub(super) fn register(
         &mut self,
         client: ClientRef,
@@ -109,8 +116,11 @@ impl Engine {
                 epoch: self.epoch.0,
                 last_event_number: self.journal.last_event().0,
                 tenant_id: self.vocabulary.tenant_id as i32,
+                capabilities: CAPABILITIES.map(str::to_owned).into(),
+                max_message_bytes: self.sessions.announced.message_bytes,
                 max_user_data_bytes: Limits::default().bytes as u64,
-                ..RegistrationInfo::default()
+                max_requests_in_flight: self.sessions.announced.requests_in_flight,
+                continued_sessions: Vec::new(),
             }),
             ..EventAck::default()
         }))

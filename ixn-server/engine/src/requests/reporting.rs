@@ -139,14 +139,16 @@ impl Engine {
     }
 
     /// Acknowledges, then sends the state and lets live events follow, or goes on after a number.
-    fn begin_reporting(&mut self, caller: &Caller, filter: Subscription, resume_after_event: u64) {
+    fn begin_reporting(&mut self, caller: &Caller, filter: Subscription, resume_after_event: Option<u64>) {
         self.state_pages.forget(caller.client);
         self.subscribed(caller, Some(filter.clone()));
         self.answer(caller, Event::EventAck(EventAck::default()));
         let last_event = self.journal.last_event();
-        if resume_after_event == 0 {
+        let Some(resume_after_event) = resume_after_event else {
             self.send_state(caller.client, filter);
-        } else if resume_after_event > last_event.0 {
+            return;
+        };
+        if resume_after_event > last_event.0 {
             // Another database, or one restored from a backup: what the subscriber knows is not of this one.
             let with_interactions = filter.with_interactions;
             self.reporting_gap(caller.client, resume_after_event, last_event.next().0, with_interactions);

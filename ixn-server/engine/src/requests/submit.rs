@@ -4,14 +4,15 @@
 
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    ErrorCode, EventAck, EventHeld, EventInteractionSubmitted, EventPartyAdded, InteractionOperation,
-    KeyValueList, RequestSubmit, ServerEnvelope,
+    ErrorCode, EventHeld, EventInteractionSubmitted, EventPartyAdded, InteractionOperation, KeyValueList,
+    RequestSubmit,
 };
 
 use super::{Answer, Caller, Refusal, Result, validation};
 use crate::commit::{EventNumber, InteractionKey};
 use crate::engine::Engine;
-use crate::interaction::{AgentParty, Extra, Interaction, State};
+use crate::extra::Extra;
+use crate::interaction::{AgentParty, Interaction, State};
 use crate::interaction_id;
 use crate::time::Timestamp;
 
@@ -57,7 +58,7 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestSubmi
     let interaction_type = label("interaction_type", &request.interaction_type, "Inbound")?;
     let subtype = label("interaction_subtype", &request.interaction_subtype, "InboundNew")?;
     let submitted_by = match caller.agent {
-        Some(agent) => words.labels.intern(words.agents.name(agent))?,
+        Some(agent) => words.labels.intern(words.configured.agents.name(agent))?,
         None => words.labels.intern(&caller.name)?,
     };
     let assigned_to = handled_by.map(|_| submitted_by);
@@ -105,7 +106,7 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestSubmi
         is_online: request.is_online,
         is_held: request.hold,
         is_locked: false,
-        extra: (extra != Extra::default()).then(|| Box::new(extra)),
+        extra: extra.pack(),
         parties: None,
     };
     if let Some(agent) = handled_by {
@@ -130,13 +131,7 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestSubmi
         engine.restart_handling_timer(key, agent);
     }
 
-    let mut extension = KeyValueList::new();
-    extension.push_text("InteractionId", &interaction_id);
-    let ack = Event::EventAck(EventAck { interaction_id, ..EventAck::default() });
-    engine.answer_envelope(
-        caller,
-        ServerEnvelope { event: Some(ack), extension: Some(extension), ..ServerEnvelope::default() },
-    );
+    engine.answer_envelope(caller, Engine::submitted(interaction_id));
     Ok(Answer::Given)
 }
 

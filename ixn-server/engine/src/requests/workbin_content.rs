@@ -10,6 +10,7 @@ use super::jobs::{Job, PAGE_BYTES, Progress};
 use super::place_in_workbin::named;
 use super::{Answer, Caller, Result};
 use crate::engine::Engine;
+use crate::reporting::PAGES_UNTIL_REST;
 use crate::setup::OwnerKind;
 use crate::workbins::contents::{PlaceId, Position};
 
@@ -23,12 +24,15 @@ pub(crate) struct ContentPages {
     workbin: WorkbinInfo,
     place: Option<PlaceId>,
     after: Option<Position>,
+    /// Pages so far.
+    sent: usize,
 }
 
 pub(super) fn get(engine: &mut Engine, caller: &Caller, request: &RequestGetWorkbinContent) -> Result {
     let workbin = named(request.workbin.as_ref())?;
     let place = engine.find_workbin_place(workbin)?.map(|place| place.id());
-    let pages = ContentPages { caller: caller.clone(), workbin: workbin.clone(), place, after: None };
+    let pages =
+        ContentPages { caller: caller.clone(), workbin: workbin.clone(), place, after: None, sent: 0 };
     engine.begin(Job::WorkbinContent(Box::new(pages)));
     Ok(Answer::Given)
 }
@@ -55,7 +59,12 @@ impl Engine {
             }
             pages.after = after.cloned().or(pages.after.take());
         }
-        let progress = if page.more { Progress::GoesOn } else { Progress::Done };
+        pages.sent += 1;
+        let progress = match page.more {
+            true if pages.sent.is_multiple_of(PAGES_UNTIL_REST) => Progress::GoesOnWhenRead,
+            true => Progress::GoesOn,
+            false => Progress::Done,
+        };
         let event = Some(Event::EventWorkbinContent(page));
         self.send_answer(&pages.caller, ServerEnvelope { event, ..ServerEnvelope::default() });
         progress

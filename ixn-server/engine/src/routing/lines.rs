@@ -79,9 +79,10 @@ impl Lines {
         }
     }
 
-    /// Every waiting interaction, line by line.
-    pub fn all_waiting(&self) -> Vec<InteractionKey> {
-        self.lines.values().flat_map(|line| line.waiting.iter().map(|urgency| urgency.key())).collect()
+    /// Takes out who waits, line by line.
+    pub(crate) fn take_waiting(&mut self) -> impl Iterator<Item = BTreeSet<Urgency>> {
+        let waiting = self.lines.values_mut().map(|line| std::mem::take(&mut line.waiting));
+        waiting.filter(|waiting| !waiting.is_empty())
     }
 
     /// Everything that waits, and every agent who is listed.

@@ -18,7 +18,7 @@ impl Engine {
         let Some(setup) = self.setup.agents.get(&agent) else { return };
         let Some(state) = self.agents.get_mut(&agent) else { return };
         let mut is_free = false;
-        let mut before = std::mem::take(&mut state.listed);
+        let mut before = state.take_listed(self.setup_generation);
         for media_type in state.media.keys().copied().collect::<Vec<_>>() {
             let old = before.remove(&media_type);
             let new = state.standing(setup, media_type);
@@ -53,7 +53,7 @@ impl Engine {
     /// Takes the agent out of all lists.
     pub(crate) fn unlist(&mut self, agent: AgentId) {
         let Some(state) = self.agents.get_mut(&agent) else { return };
-        let listed = std::mem::take(&mut state.listed);
+        let listed = state.take_listed(self.setup_generation);
         let reached_by = self.setup.agents.get(&agent).map(|setup| &setup.reached_by[..]).unwrap_or(&[]);
         for (media_type, standing) in listed {
             for &(strategy, step) in reached_by {

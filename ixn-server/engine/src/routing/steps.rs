@@ -47,7 +47,7 @@ impl Engine {
     /// Asks the best free agent whom the step reaches; with none the interaction waits in its line.
     pub(crate) fn offer(&mut self, key: InteractionKey) {
         let Some(row) = self.interactions.get(key) else { return };
-        if !row.invitations().is_empty() {
+        if !row.invitations().is_empty() || row.is_held {
             return;
         }
         let Some((line, urgency)) = line_of(row) else { return };

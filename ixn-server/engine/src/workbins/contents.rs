@@ -9,6 +9,7 @@ use crate::commit::InteractionKey;
 use crate::interaction::{Interaction, WorkbinPlacement};
 use crate::names::{LabelId, WorkbinId};
 use crate::setup::Setup;
+use crate::views::Exchanged;
 use crate::vocabulary::Vocabulary;
 
 /// Names one workbin: its type and its owner.
@@ -44,6 +45,21 @@ fn position(setup: &Setup, words: &Vocabulary, row: &Interaction) -> Option<(Pla
 }
 
 impl WorkbinContents {
+    /// Goes over to another setup. Workbins of a type whose order has not changed keep their content.
+    pub(crate) fn reconfigure(&mut self, old: &Setup, new: &Setup) -> Exchanged<Self> {
+        let order =
+            |setup: &Setup, workbin: WorkbinId| setup.workbins.get(&workbin).map(|known| known.order.clone());
+        let is_new = |workbin: &WorkbinId| order(old, *workbin) != order(new, *workbin);
+        let ended: BTreeSet<WorkbinId> = old.workbins.keys().copied().filter(is_new).collect();
+        let mut discarded = Self::default();
+        for place in
+            self.places.keys().filter(|place| ended.contains(&place.workbin)).copied().collect::<Vec<_>>()
+        {
+            discarded.places.extend(self.places.remove_entry(&place));
+        }
+        Exchanged { to_fill: new.workbins.keys().any(is_new), discarded }
+    }
+
     /// Takes an interaction in when it lies in a workbin.
     pub fn add(&mut self, setup: &Setup, words: &Vocabulary, interaction: &Interaction) {
         if let Some((place, position)) = position(setup, words, interaction) {

@@ -21,7 +21,7 @@ use self::session::{Purpose, Sessions, within};
 use self::writer::PostgresWriter;
 use crate::format::{self, COMMIT_BEFORE_SQL, unpack, unsigned};
 use crate::record::check_format;
-use crate::{Database, DatabaseInfo, LogRecord, OpenOptions, StoreError, Waiting, Writer};
+use crate::{Database, DatabaseInfo, Inspection, LogRecord, OpenOptions, StoreError, Waiting, Writer};
 
 /// Rows of one page of [`Database::load_interactions`].
 const PAGE_ROWS: i64 = 16_384;
@@ -33,6 +33,24 @@ const IDEMPOTENCY_PAGE_ROWS: i64 = 512;
 const LOG_ROWS: i64 = 4096;
 
 const READ_TIME: Duration = Duration::from_secs(65);
+
+/// As [`crate::inspect`].
+pub(crate) async fn inspect(url: &str, options: &OpenOptions) -> Result<Inspection, StoreError> {
+    let mut connection = Sessions::new(url, options)?.connect(Purpose::Watch).await?;
+    let read_only = sqlx::raw_sql("SET default_transaction_read_only = on").execute(&mut connection);
+    within(READ_TIME, "looking at the database", read_only).await?;
+    schema::check(&mut connection, options.allow_unsafe_durability).await?;
+    let schema_version = schema::version(&mut connection).await?;
+    Ok(Inspection {
+        info: schema::info(&mut connection).await?,
+        schema_version: u32::try_from(schema_version).unwrap_or_default(),
+    })
+}
+
+/// As [`crate::check_address`].
+pub(crate) fn check_address(url: &str) -> Result<(), StoreError> {
+    Sessions::new(url, &OpenOptions::default()).map(drop)
+}
 
 pub(crate) struct PostgresDatabase {
     sessions: Sessions,

@@ -88,16 +88,20 @@ pub(super) async fn check(
         let text = format!("{} is off: a crash loses acknowledged commits; switch it on", off.join(", "));
         return Err(StoreError::Unsafe(text));
     }
-    let there = sqlx::query_scalar("SELECT to_regclass('ixn_migrations') IS NOT NULL");
-    if !there.fetch_one(&mut *connection).await.map_err(store_error)? {
-        // A new database.
-        return Ok(());
-    }
-    let applied = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM ixn_migrations");
-    match applied.fetch_one(connection).await.map_err(store_error)? {
-        Some(version) if version > NEWEST_VERSION => Err(newer_schema(version)),
+    match version(connection).await? {
+        version if version > NEWEST_VERSION => Err(newer_schema(version)),
         _ => Ok(()),
     }
+}
+
+/// The version of the schema; 0 in a new database.
+pub(super) async fn version(connection: &mut PgConnection) -> Result<i64, StoreError> {
+    let there = sqlx::query_scalar("SELECT to_regclass('ixn_migrations') IS NOT NULL");
+    if !there.fetch_one(&mut *connection).await.map_err(store_error)? {
+        return Ok(0);
+    }
+    let applied = sqlx::query_scalar::<_, Option<i64>>("SELECT max(version) FROM ixn_migrations");
+    Ok(applied.fetch_one(connection).await.map_err(store_error)?.unwrap_or_default())
 }
 
 /// Brings the schema to this server's version, under an advisory lock.

@@ -80,7 +80,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn at(path: &Path, error: rusqlite::Error) -> StoreError {
+pub(super) fn at(path: &Path, error: rusqlite::Error) -> StoreError {
     match store_error(error) {
         StoreError::Unavailable(text) => StoreError::Unavailable(format!("{}: {text}", path.display())),
         StoreError::Damaged(text) => StoreError::Damaged(format!("{}: {text}", path.display())),

@@ -3,6 +3,7 @@
 mod checkpoint;
 mod commit;
 mod connection;
+mod inspect;
 mod lock;
 mod writer;
 
@@ -14,6 +15,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use ixn_engine::commit::{AgentName, CommitNumber, EventNumber, IdempotencyRow, InteractionKey, TakenOver};
 use rusqlite::{Connection, OptionalExtension};
+
+pub(crate) use self::inspect::inspect;
 
 use self::connection::{open_reader, schema_version, store_error};
 use self::writer::{Handle, SqliteWriter};
@@ -88,6 +91,14 @@ fn prepare(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn info() -> DatabaseInfo {
+    DatabaseInfo {
+        kind: "sqlite",
+        version: rusqlite::version().to_owned(),
+        durability: "journal_mode=wal synchronous=full".to_owned(),
+    }
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
@@ -100,11 +111,7 @@ async fn blocking<T: Send + 'static>(
 #[async_trait]
 impl Database for SqliteDatabase {
     async fn info(&self) -> Result<DatabaseInfo, StoreError> {
-        Ok(DatabaseInfo {
-            kind: "sqlite",
-            version: rusqlite::version().to_owned(),
-            durability: "journal_mode=wal synchronous=full".to_owned(),
-        })
+        Ok(info())
     }
 
     async fn lock(&self, waiting: Waiting<'_>) -> Result<(), StoreError> {

@@ -59,4 +59,5 @@ for_both!([
     a_newer_schema_is_refused,
     a_newer_log_is_refused,
     what_it_is,
+    a_look_changes_nothing,
 ]);

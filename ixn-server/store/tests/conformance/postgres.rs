@@ -220,11 +220,16 @@ async fn what_the_server_refuses_is_refused() {
 #[tokio::test]
 async fn a_server_that_may_lose_commits_is_refused_unless_allowed() {
     let server = Postgres::start_with(&["fsync = off", "full_page_writes = off"]).await;
-    let error = ixn_store::open(&server.url(), &OpenOptions::default()).await.unwrap_err();
-    assert!(
-        matches!(&error, StoreError::Unsafe(text) if text.contains("fsync, full_page_writes")),
-        "{error:?}"
-    );
+    let options = OpenOptions::default();
+    for error in [
+        ixn_store::open(&server.url(), &options).await.unwrap_err(),
+        ixn_store::inspect(&server.url(), &options).await.unwrap_err(),
+    ] {
+        assert!(
+            matches!(&error, StoreError::Unsafe(text) if text.contains("fsync, full_page_writes")),
+            "{error:?}"
+        );
+    }
     let allowed = OpenOptions { allow_unsafe_durability: true, ..OpenOptions::default() };
     let database = ixn_store::open(&server.url(), &allowed).await.unwrap();
     assert!(database.info().await.unwrap().durability.contains("fsync=off"));
@@ -243,8 +248,16 @@ async fn a_server_that_may_lose_commits_is_refused_unless_allowed() {
 
 #[tokio::test]
 async fn a_wrong_address_is_told() {
-    let error = ixn_store::open("postgres://host:notaport/db", &OpenOptions::default()).await.unwrap_err();
-    assert!(matches!(error, StoreError::Address(_)), "{error:?}");
+    let url = "postgres://host:notaport/db";
+    let options = OpenOptions::default();
+    for error in [
+        ixn_store::open(url, &options).await.unwrap_err(),
+        ixn_store::inspect(url, &options).await.unwrap_err(),
+        ixn_store::check_address(url).unwrap_err(),
+    ] {
+        assert!(matches!(error, StoreError::Address(_)), "{error:?}");
+    }
+    ixn_store::check_address("postgres://ixn@host/db?sslmode=require").unwrap();
 }
 
 #[tokio::test]

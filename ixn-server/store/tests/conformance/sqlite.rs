@@ -163,3 +163,27 @@ async fn addresses() {
         assert!(matches!(error, StoreError::Address(_)), "{url}: {error:?}");
     }
 }
+
+#[tokio::test]
+async fn a_look_makes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data #1").join("ixn.db").display().to_string();
+    let look = async || ixn_store::inspect(&path, &ixn_store::OpenOptions::default()).await;
+    let files = || std::fs::read_dir(folder.path().join("data #1")).map_or(0, Iterator::count);
+    assert_eq!((look().await.unwrap().schema_version, folder.path().join("data #1").exists()), (0, false));
+    let database = ixn_store::open(&path, &ixn_store::OpenOptions::default()).await.unwrap();
+    drop(take_over(&*database).await);
+    drop(database);
+    wait::until(
+        Duration::from_secs(10),
+        "the file alone",
+        async || {
+            if files() == 1 { Ok(()) } else { Err(files()) }
+        },
+    )
+    .await;
+    assert_eq!((look().await.unwrap().schema_version, files()), (1, 1));
+    std::fs::write(&path, "no database ".repeat(1000)).unwrap();
+    let error = look().await.unwrap_err();
+    assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
+}

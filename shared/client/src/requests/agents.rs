@@ -1,9 +1,9 @@
 //! Logins and media states of the agent of this registration.
 
 use ixn_proto::{
-    AgentLoginInfo, EventCurrentAgentStatus, RequestAddMedia, RequestAgentLogin, RequestAgentLogout,
-    RequestAgentNotAvailable, RequestCancelNotReadyForMedia, RequestDoNotDisturbOff, RequestDoNotDisturbOn,
-    RequestNotReadyForMedia, RequestRemoveMedia, client_envelope::Request,
+    AgentLoginInfo, RequestAddMedia, RequestAgentLogin, RequestAgentLogout, RequestAgentNotAvailable,
+    RequestCancelNotReadyForMedia, RequestDoNotDisturbOff, RequestDoNotDisturbOn, RequestNotReadyForMedia,
+    RequestRemoveMedia, client_envelope::Request,
 };
 
 use super::acknowledged;
@@ -55,14 +55,6 @@ impl Client {
         let ack = self.acknowledged("RequestAgentLogin", Request::RequestAgentLogin(request)).await?;
         Ok(ack.agent_login.unwrap_or_default())
     }
-
-    /// A reporting engine tells an agent's status. There is no answer.
-    ///
-    /// # Errors
-    /// Those of [`Client::notify`].
-    pub async fn current_agent_status(&self, event: EventCurrentAgentStatus) -> Result<(), ClientError> {
-        self.notify(Request::EventCurrentAgentStatus(event)).await
-    }
 }
 
 about_the_agent! {
@@ -94,4 +86,6 @@ acknowledged! {
     change_media_state_reason(RequestChangeMediaStateReason);
     /// Changes the reason of the agent's state.
     change_agent_state_reason(RequestChangeAgentStateReason);
+    /// A reporting engine tells how much more an agent can take.
+    current_agent_status(EventCurrentAgentStatus);
 }

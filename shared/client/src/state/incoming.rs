@@ -38,14 +38,15 @@ impl From<EventClientDisconnected> for Drain {
 
 impl State {
     /// Takes one envelope.
-    pub(crate) fn deliver(&mut self, mut envelope: Box<ServerEnvelope>, now: Instant) -> Delivery {
+    pub(crate) fn deliver(&mut self, envelope: Box<ServerEnvelope>, now: Instant) -> Delivery {
         if envelope.reference_id != 0 {
             self.answer(envelope, now);
             return Delivery::Done;
         }
-        match envelope.event.take() {
+        // Looked at in its place: an event is large, and most only pass through.
+        match &envelope.event {
             Some(Event::EventClientDisconnected(event)) => {
-                let drain = Drain::from(event);
+                let drain = Drain::from(event.clone());
                 if envelope.proxy_client_id == 0 {
                     self.link = Link::Draining;
                     return Delivery::Drain(drain);
@@ -53,10 +54,7 @@ impl State {
                 self.logical_lost(envelope.proxy_client_id, drain, now);
                 Delivery::Done
             }
-            Some(event) => {
-                envelope.event = Some(event);
-                self.push_event(envelope)
-            }
+            Some(_) => self.push_event(envelope),
             None => {
                 tracing::debug!("an event of a kind that this version does not know was ignored");
                 Delivery::Done

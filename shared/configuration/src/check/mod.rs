@@ -2,6 +2,7 @@
 //!
 //! They work on the typed objects, whatever source these came from; the [`Origin`] adds positions.
 
+mod conditions;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,7 +90,11 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
+    /// Reports what is wrong at a place; nothing when what is there could not be read, which was told already.
     fn report(&mut self, object: Object, way: &[Place<'_>], message: String) {
+        if self.origin.is_value_lost(object.kind, object.index, way) {
+            return;
+        }
         let position = self.origin.position(object.kind, object.index, way);
         self.report_at(object, position, message);
     }
@@ -139,8 +144,10 @@ impl Checker<'_> {
     /// A sentence when there is no object of the kind with the name.
     fn missing(&mut self, kind: Kind, name: &str) -> Option<String> {
         let known = self.known.get(&kind)?;
-        let is_private = kind == Kind::Queue && self.private_queues.contains(name);
-        if known.contains(name) || is_private || self.origin.is_lost(kind, name) {
+        if known.contains(name) || self.origin.is_lost(kind, name) {
+            return None;
+        }
+        if kind == Kind::Queue && self.is_private_queue(name) {
             return None;
         }
         let hint = match self.suggestions_left.checked_sub(1) {
@@ -151,6 +158,15 @@ impl Checker<'_> {
             None => String::new(),
         };
         Some(format!("there is no {} '{name}'{hint}", kind.noun()))
+    }
+
+    /// Whether a workbin has this queue, or one may have it that could not be read.
+    fn is_private_queue(&self, name: &str) -> bool {
+        let lost = || {
+            let workbin = name.strip_suffix("/PrivateQueue");
+            workbin.is_some_and(|workbin| self.origin.is_lost(Kind::Workbin, workbin))
+        };
+        self.private_queues.contains(name) || lost()
     }
 
     /// Reports a problem inside a text field, at its own place in the file when that is known.

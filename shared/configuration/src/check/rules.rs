@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use ixn_conditions::{Condition, ConditionError, Order, Schema, SchemaError};
+use ixn_conditions::{Condition, Order, Schema, SchemaError};
 
+use super::conditions::Conditions;
 use super::{Checker, Object, wrong_name};
 use crate::agents::{MAX_CAPACITY, MAX_SKILL_LEVEL};
 use crate::kind::Kind;
@@ -18,9 +19,9 @@ impl Checker<'_> {
     pub(super) fn rules(&mut self) {
         self.options();
         self.media_types();
-        let schema = self.custom_properties();
-        self.views(&schema);
-        self.workbins(&schema);
+        let conditions = self.custom_properties();
+        self.views(&conditions);
+        self.workbins(&conditions);
         self.strategies();
         self.agents();
         self.agent_groups();
@@ -43,8 +44,24 @@ impl Checker<'_> {
         }
     }
 
-    fn custom_properties(&mut self) -> Schema {
-        let (schema, refused) = self.configuration.schema_and_refused();
+    fn custom_properties(&mut self) -> Conditions {
+        let custom = &self.configuration.custom_properties;
+        let has_no_type =
+            |index: usize| self.origin.is_value_lost(Kind::CustomProperty, index, &[Field("type")]);
+        let (mut known, mut of_any_type) = (Configuration::default(), Vec::new());
+        for (index, property) in custom.iter().enumerate() {
+            if has_no_type(index) {
+                of_any_type.push(property.name.clone());
+            } else {
+                known.custom_properties.push(property.clone());
+            }
+        }
+        let conditions = Conditions {
+            schema: known.schema(),
+            of_any_type,
+            names_are_known: !self.origin.is_section_lost(Kind::CustomProperty),
+        };
+        let (_, refused) = self.configuration.schema_and_refused();
         for (index, error) in refused {
             // Empty and repeated names are told by the check of names, as for all objects.
             if matches!(error, SchemaError::SystemProperty { .. } | SchemaError::TooMany) {
@@ -55,35 +72,35 @@ impl Checker<'_> {
                 );
             }
         }
-        schema
+        conditions
     }
 
-    fn views(&mut self, schema: &Schema) {
+    fn views(&mut self, conditions: &Conditions) {
         for (index, view) in self.configuration.views.iter().enumerate() {
             let object = Object { kind: Kind::View, index };
             self.reference(object, &[Field("queue")], Kind::Queue, &view.queue);
             if let Some(strategy) = &view.strategy {
                 self.reference(object, &[Field("strategy")], Kind::Strategy, strategy);
             }
-            self.condition(object, "condition", Condition::parse(&view.condition, schema).err());
-            self.condition(object, "order", Order::parse(&view.order, schema).err());
+            self.condition(object, "condition", conditions.mistakes(&view.condition, Condition::parse));
+            self.condition(object, "order", conditions.mistakes(&view.order, Order::parse));
             self.duration(object, &[], "check-interval", view.check_interval, SECOND, DAY);
         }
     }
 
-    fn condition(&mut self, object: Object, field: &'static str, error: Option<ConditionError>) {
-        if let Some(ConditionError { offset_bytes, message, .. }) = error {
-            self.report_text(object, &[Field(field)], field, &TextProblem { offset_bytes, message });
+    fn condition(&mut self, object: Object, field: &'static str, mistakes: Vec<TextProblem>) {
+        for mistake in mistakes {
+            self.report_text(object, &[Field(field)], field, &mistake);
         }
     }
 
-    fn workbins(&mut self, schema: &Schema) {
+    fn workbins(&mut self, conditions: &Conditions) {
         for (index, workbin) in self.configuration.workbins.iter().enumerate() {
             let object = Object { kind: Kind::Workbin, index };
             if let Some(queue) = &workbin.queue {
                 self.reference(object, &[Field("queue")], Kind::Queue, queue);
             }
-            self.condition(object, "order", Order::parse(&workbin.order, schema).err());
+            self.condition(object, "order", conditions.mistakes(&workbin.order, Order::parse));
         }
     }
 
@@ -147,7 +164,7 @@ impl Checker<'_> {
                     self.report(object, &way, message);
                 }
             }
-            if is_last && step.timeout.is_some() && strategy.overflow_queue.is_none() {
+            if is_last && step.timeout.is_some() && strategy.overflow_queue.is_none() && whole {
                 let message = "the last step has a timeout but the strategy no overflow-queue, so nothing would happen \
                                then; name one, or remove the timeout"
                     .to_owned();

@@ -94,3 +94,28 @@ pub(crate) async fn what_it_is<P: Place>() {
     assert!(info.version.starts_with(|c: char| c.is_ascii_digit()), "{info:?}");
     assert!(info.durability.contains("sync"), "{info:?}");
 }
+
+pub(crate) async fn a_look_changes_nothing<P: Place>() {
+    let place = P::create().await;
+    let options = OpenOptions::default();
+    let look = async || ixn_store::inspect(&place.url(), &options).await;
+    for _ in 0..2 {
+        assert_eq!(look().await.unwrap().schema_version, 0, "a new database stays one");
+    }
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    database.lock(&|_| {}).await.unwrap();
+    let beside_a_server = look().await.unwrap();
+    assert_eq!((beside_a_server.schema_version, beside_a_server.info), (1, database.info().await.unwrap()));
+    writer.commit(&batches.next(|batch| batch.hot = vec![row(1, b"x")])).await.unwrap();
+    drop((writer, database));
+    assert_eq!(look().await.unwrap().schema_version, 1);
+    let (taken, _writer) = place.open().await.take_over(0).await.unwrap();
+    assert_eq!((taken.number, taken.epoch), (CommitNumber(3), Epoch(2)), "no look took it over");
+
+    place.make_schema_newer().await;
+    let error = look().await.unwrap_err();
+    assert!(matches!(&error, StoreError::Newer(text) if text.contains("version 99")), "{error:?}");
+    let error = ixn_store::inspect(&place.url_of_nothing(), &options).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+}

@@ -3,13 +3,15 @@
 //! A repeat of the same request gets the first answer again; the same key with another body is an error. Keys are scoped
 //! to the client's name. RequestSubmit's are kept longest; the oldest go first when there are too many.
 
-use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
+mod key_log;
 
-use bytes::Bytes;
+use std::time::Duration;
 
 use crate::commit::IdempotencyRow;
 use crate::time::Milliseconds;
+
+pub use key_log::Answer;
+use key_log::{Entry, KeyLog};
 
 /// How long a submit's key is kept.
 pub const SUBMIT_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -35,34 +37,18 @@ pub enum Known {
     /// Never seen, or forgotten.
     New,
     /// Answered before: this was the answer.
-    Answered(Bytes),
+    Answered(Answer),
     /// Seen before with another body.
     OtherBody,
 }
 
-#[derive(Debug)]
-struct Remembered {
-    body_hash: u64,
-    expires_at_seconds: u64,
-    class: Class,
-    answer: Bytes,
-}
-
-/// Keys of submits and of other requests have a bound each: a short-lived key must never have to go because there are too
-/// many long-lived ones.
-#[derive(Clone, Copy, Debug)]
-enum Class {
-    Other = 0,
-    Submit = 1,
-}
-
-/// The remembered keys.
+/// The remembered keys. Those of submits and of other requests have a bound each: a short-lived key must never have to go
+/// because there are too many long-lived ones.
 #[derive(Debug)]
 pub struct Idempotency {
-    answers: HashMap<u128, Remembered>,
-    /// By class: expiry and key.
-    by_expiry: [BTreeSet<(u64, u128)>; 2],
-    /// Of each class.
+    submits: KeyLog,
+    others: KeyLog,
+    /// Of each kind.
     limit: usize,
     /// The latest expiry among the submits' keys that had to go before it.
     dropped_until_seconds: u64,
@@ -72,8 +58,8 @@ pub struct Idempotency {
 impl Default for Idempotency {
     fn default() -> Self {
         Self {
-            answers: HashMap::new(),
-            by_expiry: Default::default(),
+            submits: KeyLog::default(),
+            others: KeyLog::default(),
             limit: MAX_KEYS,
             dropped_until_seconds: 0,
             new_rows: Vec::new(),
@@ -84,8 +70,10 @@ impl Default for Idempotency {
 impl Idempotency {
     /// Looks a request up.
     pub fn look_up(&self, fingerprint: Fingerprint, now: Milliseconds) -> Known {
-        match self.answers.get(&fingerprint.key_hash) {
-            Some(found) if found.expires_at_seconds > now.0 / 1000 => {
+        let entries =
+            [&self.submits, &self.others].into_iter().filter_map(|log| log.get(fingerprint.key_hash));
+        match entries.max_by_key(|entry| entry.expires_at_seconds) {
+            Some(found) if u64::from(found.expires_at_seconds) > now.0 / 1000 => {
                 if found.body_hash == fingerprint.body_hash {
                     Known::Answered(found.answer.clone())
                 } else {
@@ -96,11 +84,12 @@ impl Idempotency {
         }
     }
 
-    /// Remembers an answer, in this batch's commit too.
+    /// Remembers an answer, in this batch's commit too: `stored` is what the database keeps of it.
     pub fn remember(
         &mut self,
         fingerprint: Fingerprint,
-        answer: Bytes,
+        answer: Answer,
+        stored: bytes::Bytes,
         retention: Duration,
         now: Milliseconds,
     ) {
@@ -108,39 +97,22 @@ impl Idempotency {
             key_hash: fingerprint.key_hash,
             body_hash: fingerprint.body_hash,
             expires_at_seconds: now.after(retention).0 / 1000,
-            answer,
+            answer: stored,
         };
-        self.restore(row.clone(), now);
+        self.restore(&row, answer, now);
         self.new_rows.push(row);
         self.forget_expired(now);
     }
 
-    /// Takes a row in that the database holds.
-    pub fn restore(&mut self, row: IdempotencyRow, now: Milliseconds) {
-        let known = self.answers.get(&row.key_hash);
-        if known.is_some_and(|known| known.expires_at_seconds > row.expires_at_seconds) {
-            return;
-        }
+    /// Takes a row in that the database holds; rows come in the order in which they were written.
+    pub fn restore(&mut self, row: &IdempotencyRow, answer: Answer, now: Milliseconds) {
         // A submit's key in its last minutes counts with the others: harmless.
-        let class = match row.expires_at_seconds > now.after(OTHER_RETENTION).0 / 1000 {
-            true => Class::Submit,
-            false => Class::Other,
-        };
-        let remembered = Remembered {
-            body_hash: row.body_hash,
-            expires_at_seconds: row.expires_at_seconds,
-            class,
-            answer: row.answer,
-        };
-        if let Some(before) = self.answers.insert(row.key_hash, remembered) {
-            self.by_expiry[before.class as usize].remove(&(before.expires_at_seconds, row.key_hash));
-        }
-        let keys = &mut self.by_expiry[class as usize];
-        keys.insert((row.expires_at_seconds, row.key_hash));
-        while keys.len() > self.limit {
-            let Some((expires_at, key_hash)) = keys.pop_first() else { break };
-            self.answers.remove(&key_hash);
-            if matches!(class, Class::Submit) {
+        let is_submit = row.expires_at_seconds > now.after(OTHER_RETENTION).0 / 1000;
+        let log = if is_submit { &mut self.submits } else { &mut self.others };
+        log.push(Entry::new(row.key_hash, row.body_hash, row.expires_at_seconds, answer));
+        while log.len() > self.limit {
+            let Some(expires_at) = log.pop_first() else { break };
+            if is_submit {
                 self.dropped_until_seconds = self.dropped_until_seconds.max(expires_at);
             }
         }
@@ -154,14 +126,13 @@ impl Idempotency {
 
     fn forget_expired(&mut self, now: Milliseconds) {
         // A few at a time: never a long step.
-        for keys in &mut self.by_expiry {
+        for log in [&mut self.submits, &mut self.others] {
             for _ in 0..8 {
-                let Some((expires_at, key_hash)) = keys.first().copied() else { break };
-                if expires_at > now.0 / 1000 {
+                let Some(entry) = log.first() else { break };
+                if u64::from(entry.expires_at_seconds) > now.0 / 1000 {
                     break;
                 }
-                keys.pop_first();
-                self.answers.remove(&key_hash);
+                log.pop_first();
             }
         }
     }
@@ -178,12 +149,12 @@ impl Idempotency {
 
     /// How many keys are remembered.
     pub fn len(&self) -> usize {
-        self.answers.len()
+        self.submits.len() + self.others.len()
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.answers.is_empty()
+        self.len() == 0
     }
 }
 
@@ -193,6 +164,11 @@ mod tests {
 
     const NOW: Milliseconds = Milliseconds(1_000_000);
 
+    fn remember(keys: &mut Idempotency, key: u128, body: u64, retention: Duration, now: Milliseconds) {
+        let answer = Answer::Encoded((*b"first").into());
+        keys.remember(fingerprint(key, body), answer, bytes::Bytes::from_static(b"first"), retention, now);
+    }
+
     fn fingerprint(key: u128, body_hash: u64) -> Fingerprint {
         Fingerprint { key_hash: key, body_hash }
     }
@@ -200,10 +176,10 @@ mod tests {
     #[test]
     fn a_repeat_gets_the_first_answer_until_it_expires() {
         let mut keys = Idempotency::default();
-        keys.remember(fingerprint(1, 7), Bytes::from_static(b"first"), Duration::from_secs(600), NOW);
+        remember(&mut keys, 1, 7, Duration::from_secs(600), NOW);
         assert_eq!(
             keys.look_up(fingerprint(1, 7), NOW),
-            Known::Answered(Bytes::from_static(b"first")),
+            Known::Answered(Answer::Encoded((*b"first").into())),
             "same key, same body"
         );
         assert_eq!(keys.look_up(fingerprint(1, 8), NOW), Known::OtherBody);
@@ -216,12 +192,7 @@ mod tests {
     fn the_oldest_keys_go_first() {
         let mut keys = Idempotency { limit: 2, ..Idempotency::default() };
         for key in 1..=3 {
-            keys.remember(
-                fingerprint(key, 0),
-                Bytes::new(),
-                Duration::from_secs(key as u64),
-                Milliseconds(NOW.0),
-            );
+            remember(&mut keys, key, 0, Duration::from_secs(key as u64), NOW);
         }
         assert_eq!(keys.look_up(fingerprint(1, 0), NOW), Known::New);
         assert_ne!(keys.look_up(fingerprint(3, 0), NOW), Known::New);
@@ -232,10 +203,10 @@ mod tests {
         let mut keys = Idempotency { limit: 2, ..Idempotency::default() };
         let later = |seconds| Milliseconds(NOW.0 + seconds * 1000);
         for key in 0..2 {
-            keys.remember(fingerprint(key, 0), Bytes::new(), SUBMIT_RETENTION, later(key as u64 * 10));
+            remember(&mut keys, key, 0, SUBMIT_RETENTION, later(key as u64 * 10));
         }
         assert_eq!(keys.reach(later(10)), SUBMIT_RETENTION);
-        keys.remember(fingerprint(2, 0), Bytes::new(), SUBMIT_RETENTION, later(20));
+        remember(&mut keys, 2, 0, SUBMIT_RETENTION, later(20));
         assert_eq!(
             keys.reach(later(20)),
             Duration::from_secs(20),
@@ -252,24 +223,24 @@ mod tests {
     fn many_keys_of_submits_do_not_push_out_those_of_other_requests() {
         let mut keys = Idempotency { limit: 2, ..Idempotency::default() };
         for key in 1..=2 {
-            keys.remember(fingerprint(key, 0), Bytes::new(), SUBMIT_RETENTION, NOW);
+            remember(&mut keys, key, 0, SUBMIT_RETENTION, NOW);
         }
-        keys.remember(fingerprint(3, 0), Bytes::new(), OTHER_RETENTION, NOW);
+        remember(&mut keys, 3, 0, OTHER_RETENTION, NOW);
         assert!((1..=3).all(|key| keys.look_up(fingerprint(key, 0), NOW) != Known::New));
     }
 
     #[test]
-    fn the_newest_of_two_stored_rows_of_a_key_counts_in_whatever_order_they_come() {
-        let row = |expires_at_seconds: u64, answer: &'static [u8]| IdempotencyRow {
+    fn the_newest_of_two_stored_rows_of_a_key_counts() {
+        let row = |expires_at_seconds: u64| IdempotencyRow {
             key_hash: 1,
             body_hash: 0,
             expires_at_seconds,
-            answer: Bytes::from_static(answer),
+            answer: bytes::Bytes::new(),
         };
+        let answer = |text: &str| Answer::Encoded(text.as_bytes().into());
         let mut keys = Idempotency::default();
-        keys.restore(row(3000, b"new"), NOW);
-        keys.restore(row(2000, b"old"), NOW);
-        let known = keys.look_up(fingerprint(1, 0), NOW);
-        assert_eq!(known, Known::Answered(Bytes::from_static(b"new")));
+        keys.restore(&row(2000), answer("old"), NOW);
+        keys.restore(&row(3000), answer("new"), NOW);
+        assert_eq!(keys.look_up(fingerprint(1, 0), NOW), Known::Answered(answer("new")));
     }
 }

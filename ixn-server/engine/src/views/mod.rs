@@ -4,24 +4,19 @@
 //! at the clock are asked when they may change next, and looked at again then (or at the view's check interval, when that
 //! cannot be foretold).
 
+mod index;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use ixn_conditions::{NextChange, OrderKey, Truth};
+use ixn_conditions::{NextChange, Truth};
 
 use crate::commit::InteractionKey;
 use crate::interaction::Interaction;
 use crate::names::QueueId;
-use crate::setup::Setup;
+use crate::setup::{Setup, ViewSetup};
 use crate::time::Milliseconds;
 use crate::vocabulary::Vocabulary;
-
-/// One view's index.
-#[derive(Debug, Default)]
-struct ViewIndex {
-    matching: BTreeSet<(OrderKey, InteractionKey)>,
-    recheck_at: BTreeMap<InteractionKey, i64>,
-    rechecks: BTreeSet<(i64, InteractionKey)>,
-}
+use index::ViewIndex;
 
 /// The indexes of all views, by the view's position in the setup.
 #[derive(Debug, Default)]
@@ -29,12 +24,37 @@ pub struct Views {
     indexes: Vec<ViewIndex>,
 }
 
+/// An index that went over to another configuration.
+pub(crate) struct Exchanged<I> {
+    /// Whether something has to be filled anew.
+    pub(crate) to_fill: bool,
+    /// What is no longer needed.
+    pub(crate) discarded: I,
+}
+
 impl Views {
     /// Empty indexes for the views of a setup.
     pub fn new(setup: &Setup) -> Self {
-        let mut indexes = Vec::new();
-        indexes.resize_with(setup.views.len(), ViewIndex::default);
-        Self { indexes }
+        Self { indexes: setup.views.iter().map(|view| ViewIndex::new(&view.order)).collect() }
+    }
+
+    /// Goes over to another setup. A view that shows the same as before keeps its index.
+    pub(crate) fn reconfigure(&mut self, old: &Setup, new: &Setup) -> Exchanged<Self> {
+        let mut before: Vec<Option<ViewIndex>> =
+            std::mem::take(&mut self.indexes).into_iter().map(Some).collect();
+        let positions: BTreeMap<&str, usize> =
+            old.views.iter().enumerate().map(|(position, view)| (&*view.name, position)).collect();
+        let mut to_fill = false;
+        for view in &new.views {
+            let same = positions
+                .get(&*view.name)
+                .copied()
+                .filter(|position| old.views.get(*position).is_some_and(|known| shows_the_same(known, view)));
+            let index = same.and_then(|position| before.get_mut(position)?.take());
+            to_fill |= index.is_none() && view.enabled;
+            self.indexes.push(index.unwrap_or_else(|| ViewIndex::new(&view.order)));
+        }
+        Exchanged { to_fill, discarded: Self { indexes: before.into_iter().flatten().collect() } }
     }
 
     /// Takes an interaction in where it matches; answers the views that now show it.
@@ -79,14 +99,13 @@ impl Views {
                 }
             };
             if let Some(at) = at {
-                index.recheck_at.insert(interaction.key, at);
-                index.rechecks.insert((at, interaction.key));
+                index.recheck(interaction.key, at);
             }
         }
         if view.condition.evaluate(&facts, now_seconds) != Truth::True {
             return false;
         }
-        index.matching.insert((view.order.key(&facts), interaction.key));
+        index.insert(&view.order, &facts, interaction.key);
         true
     }
 
@@ -100,31 +119,33 @@ impl Views {
             else {
                 continue;
             };
-            index.matching.remove(&(view.order.key(&interaction.facts(vocabulary)), interaction.key));
-            if let Some(at) = index.recheck_at.remove(&interaction.key) {
-                index.rechecks.remove(&(at, interaction.key));
-            }
+            index.remove(&view.order, &interaction.facts(vocabulary), interaction.key);
         }
     }
 
     /// The first interaction that a view shows.
     pub fn first(&self, view: usize) -> Option<InteractionKey> {
-        self.indexes.get(view)?.matching.first().map(|(_, key)| *key)
+        self.indexes.get(view)?.first()
     }
 
     /// What a view shows, in its order.
     pub fn matching(&self, view: usize) -> impl Iterator<Item = InteractionKey> {
-        self.indexes.get(view).into_iter().flat_map(|index| index.matching.iter().map(|(_, key)| *key))
+        self.indexes.get(view).into_iter().flat_map(ViewIndex::matching)
     }
 
     /// How many interactions a view shows.
     pub fn len(&self, view: usize) -> usize {
-        self.indexes.get(view).map_or(0, |index| index.matching.len())
+        self.indexes.get(view).map_or(0, ViewIndex::len)
+    }
+
+    /// About what a view's index takes in memory.
+    pub fn bytes(&self, view: usize) -> usize {
+        self.indexes.get(view).map_or(0, ViewIndex::bytes)
     }
 
     /// When the next interaction must be looked at again.
     pub fn next_recheck(&self) -> Option<Milliseconds> {
-        let next = self.indexes.iter().filter_map(|index| index.rechecks.first()).map(|(at, _)| *at).min()?;
+        let next = self.indexes.iter().filter_map(ViewIndex::next_recheck).min()?;
         Some(Milliseconds(u64::try_from(next).unwrap_or(0).saturating_mul(1000)))
     }
 
@@ -134,17 +155,19 @@ impl Views {
         let mut due = BTreeSet::new();
         for index in &self.indexes {
             let room = limit.saturating_sub(due.len());
-            due.extend(
-                index
-                    .rechecks
-                    .iter()
-                    .take_while(|(at, _)| *at <= now_seconds)
-                    .take(room)
-                    .map(|(_, key)| *key),
-            );
+            due.extend(index.due(now_seconds).take(room));
         }
         due.into_iter().collect()
     }
+}
+
+/// Whether an index for the one is right for the other too.
+fn shows_the_same(one: &ViewSetup, other: &ViewSetup) -> bool {
+    one.queue == other.queue
+        && one.enabled == other.enabled
+        && one.check_interval == other.check_interval
+        && one.condition == other.condition
+        && one.order == other.order
 }
 
 fn views_of(setup: &Setup, queue: QueueId) -> &[usize] {

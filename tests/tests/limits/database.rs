@@ -1,0 +1,137 @@
+//! The database takes too long, or is away.
+
+use std::time::Duration;
+
+use ixn_proto::client_envelope::Request;
+use ixn_proto::server_envelope::Event;
+use ixn_proto::{ClientType, ErrorCode, RequestSubmit, RequestUnregisterClient};
+use ixn_tests::postgres::TestDatabase;
+use ixn_tests::wait;
+use sqlx::{Executor as _, PgConnection};
+use tonic::Code;
+
+use crate::running::{LIMIT, Running};
+use crate::stream::{code, envelope, look, register};
+
+/// In so many looks one after the other a request that is held is seen, and one that goes through is not.
+const LOOKS: u32 = 10;
+/// How long to wait for an answer before the next request.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Lets no commit through until the transaction ends.
+async fn halt(database: &TestDatabase) -> PgConnection {
+    let mut connection = database.connect().await;
+    connection.execute("begin; lock table commit_log in access exclusive mode").await.unwrap();
+    connection
+}
+
+fn submit(client: u32, reference_id: u64) -> ixn_proto::ClientEnvelope {
+    let submit =
+        RequestSubmit { media_type: "email".into(), queue: "inbox".into(), ..RequestSubmit::default() };
+    envelope(client, Request::RequestSubmit(submit), reference_id)
+}
+
+#[tokio::test]
+async fn while_commits_take_too_long_streams_are_held_then_refused_and_who_leaves_may_leave() {
+    let database = TestDatabase::create().await;
+    let running = Running::start_over(Some(database.url()), &["--handshake-timeout=5s"]).await;
+    let mut first = running.stream().await;
+    first.register(ClientType::MediaServer).await;
+    let mut proxy = running.stream().await;
+    proxy.register(ClientType::Proxy).await;
+    proxy.send(vec![register(1, ClientType::MediaServer, 2)]).await;
+    proxy.answer(2).await;
+
+    let mut leaver = running.stream().await;
+    leaver.register(ClientType::MediaServer).await;
+    wait::until(LIMIT, "the clients to be counted", async || {
+        let clients = running.metric("ixn_health_info_current_clients").await;
+        if clients == 4.0 { Ok(()) } else { Err(clients) }
+    })
+    .await;
+
+    let mut halted = halt(&database).await;
+    first.send(vec![submit(0, 100)]).await;
+    // Requests go to the engine until the first has waited for a second; from then on they stay outside.
+    let (mut sent, mut looks) = (0, 0);
+    wait::until(LIMIT, "a stream to be held", async || {
+        let waiting = running.metric("ixn_health_info_current_request_queue_size").await;
+        if waiting > 0.0 {
+            // One that is merely on its way is gone at the next look.
+            looks += 1;
+            return if looks < LOOKS { Err(format!("{waiting} wait since {looks} looks")) } else { Ok(()) };
+        }
+        looks = 0;
+        proxy.send(vec![look(1, 1000 + sent)]).await;
+        sent += 1;
+        Err(format!("after {sent} requests none waits"))
+    })
+    .await;
+    // Who goes is missed although a request of his is held.
+    leaver.send(vec![submit(0, 2)]).await;
+    drop(leaver);
+    wait::until(LIMIT, "one client less", async || {
+        let clients = running.metric("ixn_health_info_current_clients").await;
+        if clients < 4.0 { Ok(()) } else { Err(clients) }
+    })
+    .await;
+    // What is held is refused when the database has been away for five seconds, and the stream is read again.
+    let refused = wait::until(LIMIT, "requests to be refused", async || {
+        proxy.send(vec![submit(1, 3)]).await;
+        let next = tokio::time::timeout(PAUSE, proxy.next()).await;
+        next.map(|answer| answer.unwrap().event.unwrap()).map_err(|_| "no answer")
+    })
+    .await;
+    assert_eq!(code(&refused), Some(ErrorCode::DatabaseUnavailable), "{refused:?}");
+    proxy
+        .send(vec![envelope(1, Request::RequestUnregisterClient(RequestUnregisterClient::default()), 4)])
+        .await;
+    // A registration that is refused does not let a stream stay for ever.
+    let mut late = running.stream().await;
+    late.send(vec![register(0, ClientType::MediaServer, 1)]).await;
+    assert_eq!(code(&late.answer(1).await), Some(ErrorCode::DatabaseUnavailable));
+    let (_, status) = late.read_to_end().await;
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+
+    halted.execute("rollback").await.unwrap();
+    assert_eq!(code(&first.answer(100).await), None, "what was let in is answered");
+    let left = proxy.answer(4).await;
+    assert!(matches!(left, Event::EventAck(_)), "{left:?}");
+    wait::until(LIMIT, "requests to be taken again", async || {
+        first.send(vec![submit(0, 101)]).await;
+        let answer = first.answer(101).await;
+        if code(&answer).is_none() { Ok(()) } else { Err(format!("{answer:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_shutdown_while_the_database_is_away_tells_the_clients_and_ends() {
+    let database = TestDatabase::create().await;
+    let mut running = Running::start_over(Some(database.url()), &["--shutdown-timeout=8s"]).await;
+    let mut submitter = running.stream().await;
+    submitter.register(ClientType::MediaServer).await;
+    let mut other = running.stream().await;
+    other.register(ClientType::Proxy).await;
+    let halted = halt(&database).await;
+    submitter.send(vec![submit(0, 2)]).await;
+    wait::until(LIMIT, "the submit to reach the engine", async || {
+        let handled = running.metric("ixn_health_info_total_requests_handled").await;
+        if handled >= 3.0 { Ok(()) } else { Err(handled) }
+    })
+    .await;
+    running.server.terminate();
+    for stream in [submitter, other] {
+        let (events, status) = stream.read_to_end().await;
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+        match &events[..] {
+            [Event::EventClientDisconnected(notice)] => {
+                assert_eq!(notice.error_code, ErrorCode::ShuttingDown as i32);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let status = running.server.wait_for_exit(LIMIT).await;
+    assert!(status.success(), "{status}");
+    drop(halted);
+}
