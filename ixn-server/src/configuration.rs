@@ -90,16 +90,40 @@ impl ConfigurationSource {
     }
 }
 
-/// Warns of queues that hold interactions and are no longer configured, without those that were so `before`.
-pub(crate) fn tell_retired_queues(engine: &Engine, before: &BTreeMap<Arc<str>, u64>) {
-    for (queue, interactions) in engine.retired_queues() {
-        if !before.contains_key(&queue) {
-            tracing::warn!(
-                queue = &*queue,
-                interactions,
-                "the queue '{queue}' is no longer configured, and there are interactions in it: {interactions}. It is \
-                 retired: nothing new comes in; move them, or configure it again"
-            );
+/// What interactions refer to although it is no longer configured, and how many do.
+#[derive(Debug, Default)]
+pub(crate) struct Retired {
+    queues: BTreeMap<Arc<str>, u64>,
+    media_types: BTreeMap<Arc<str>, u64>,
+}
+
+impl Retired {
+    pub(crate) fn of(engine: &Engine) -> Self {
+        Self { queues: engine.retired_queues(), media_types: engine.retired_media_types() }
+    }
+
+    /// Warns of it, without what was so `before`.
+    pub(crate) fn tell(&self, before: &Self) {
+        for (queue, interactions) in &self.queues {
+            if !before.queues.contains_key(queue) {
+                tracing::warn!(
+                    queue = &**queue,
+                    interactions,
+                    "the queue '{queue}' is no longer configured, and there are interactions in it: {interactions}. It is \
+                     retired: nothing new comes in; move them, or configure it again"
+                );
+            }
+        }
+        for (media_type, interactions) in &self.media_types {
+            if !before.media_types.contains_key(media_type) {
+                tracing::warn!(
+                    media_type = &**media_type,
+                    interactions,
+                    "the media type '{media_type}' is no longer configured, and there are interactions of it: \
+                     {interactions}. They go on, without its handling-timeout; new ones are refused; configure it again if \
+                     that is not meant"
+                );
+            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The engine's thread: takes messages, lets the engine step, lets the gate decide, carries out what it says.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use ixn_engine::figures::{Figures, Gathering};
-use ixn_engine::gate::{Action, Gate};
+use ixn_engine::gate::{Action, Gate, Source as _};
 use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
 use ixn_engine::sessions::{ClientRef, ConnectionId};
 use ixn_engine::{Engine, Input, Output};
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::clock::Clock;
-use crate::configuration;
+use crate::configuration::Retired;
 use crate::feed::Feed;
 use crate::intake::{Flow, Intake, Permit, Waiting};
 use crate::metrics::OwnMetrics;
@@ -37,10 +37,17 @@ const RECONNECT_SLOT: u32 = 50;
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 /// The longest it sleeps while requests are held: nobody else wakes it when they need not be any more.
 const HOLDING_SLEEP: Duration = Duration::from_millis(5);
+/// How long after one commit began the next begins at the soonest. On a database that answers at once a server with little to
+/// do would otherwise commit every single request, and do for each what it can do for many: that takes the processor that
+/// others on the machine need, and makes no client noticeably faster.
+const COMMIT_SPACING: Duration = Duration::from_millis(1);
 /// When requests have been in here for this long, unanswered, no further ones are let in until that is over.
 const LAG: Duration = Duration::from_secs(1);
 /// When a commit has been under way for this long, requests are refused instead of waiting.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
+/// When something has waited behind the same commit for this long, it counts as waiting: above what a commit takes on a
+/// healthy system, however busy.
+const BATCH_WAITS_AFTER_MILLISECONDS: u64 = 100;
 /// Field 1 of a server envelope, varint: the number of the request that it answers. It is encoded first.
 const REFERENCE_ID_KEY: u8 = 0x08;
 
@@ -104,6 +111,8 @@ pub enum Ended {
     Fenced,
     /// The database refused a batch: a defect.
     Refused,
+    /// The database has lost what was acknowledged, or is not there any more.
+    Lost,
 }
 
 /// What the metrics show of the driver and its engine.
@@ -125,8 +134,16 @@ pub(crate) struct DriverCounters {
     pub(crate) last_request_at_milliseconds: AtomicU64,
     /// The newest durable commit.
     pub(crate) durable_commit: AtomicU64,
-    /// Whether a commit is under way.
-    pub(crate) commits_waiting: AtomicU64,
+    /// Since when something has been waiting behind the commit that is under way, Unix milliseconds; 0: nothing waits.
+    pub(crate) gathering_since_milliseconds: AtomicU64,
+}
+
+impl DriverCounters {
+    /// Whether a batch waits for the database longer than is usual under load, where something waits behind every commit.
+    pub(crate) fn has_batch_waiting(&self, now_milliseconds: u64) -> bool {
+        let since = self.gathering_since_milliseconds.load(Ordering::Relaxed);
+        since != 0 && now_milliseconds.saturating_sub(since) > BATCH_WAITS_AFTER_MILLISECONDS
+    }
 }
 
 /// What the driver carries things out with.
@@ -162,8 +179,14 @@ pub(crate) struct Driver {
     /// How long the oldest request of this turn had waited when it was taken.
     taken_after: Duration,
     commit_began: Option<Instant>,
+    /// When the next commit may begin.
+    next_commit_at: Instant,
+    /// Since when something has been waiting behind the commit in flight, Unix milliseconds.
+    gathering_since: Option<u64>,
     /// Requests wait outside until there is less lag.
     is_holding: bool,
+    /// Connections to wake when all that leaves now is queued. Empty in between; kept for its room.
+    sent_to: HashSet<ConnectionId>,
     /// Inputs that the driver itself has for the engine.
     own_inputs: Vec<Input>,
     leaving: bool,
@@ -189,7 +212,10 @@ impl Driver {
             permits_in_flight: Vec::new(),
             taken_after: Duration::ZERO,
             commit_began: None,
+            next_commit_at: Instant::now(),
+            gathering_since: None,
             is_holding: false,
+            sent_to: HashSet::new(),
             own_inputs: Vec::new(),
             leaving: false,
             ended: None,
@@ -235,6 +261,11 @@ impl Driver {
             let _ = self.around.loads.send(loads);
         }
         self.gather();
+        if self.gate.is_gathering() {
+            self.gathering_since.get_or_insert_with(|| self.clock.now().0);
+        }
+        let gathering_since = self.gathering_since.unwrap_or_default();
+        self.around.counters.gathering_since_milliseconds.store(gathering_since, Ordering::Relaxed);
         self.regulate();
         self.gather_figures();
         if self.leaving && !self.gate.is_committing() && self.gate.waiting() == 0 {
@@ -250,6 +281,11 @@ impl Driver {
     /// The next message, or none when there is something to do without one.
     fn wait(&mut self) -> Option<Message> {
         if self.engine.has_more_work() || !self.own_inputs.is_empty() || self.gathering.is_some() {
+            return self.messages.try_recv().ok();
+        }
+        if !self.gate.is_committing() && self.engine.has_changes() {
+            // Nothing can leave before the next commit begins: what comes until then needs to wake nobody.
+            std::thread::sleep(self.next_commit_at.saturating_duration_since(Instant::now()));
             return self.messages.try_recv().ok();
         }
         let until_deadline = self
@@ -299,9 +335,9 @@ impl Driver {
                 self.engine.step(self.clock.now(), Input::Disconnected(connection));
             }
             Message::Input(input @ Input::Configured(_)) => {
-                let before = self.engine.retired_queues();
+                let before = Retired::of(&self.engine);
                 self.engine.step(self.clock.now(), input);
-                configuration::tell_retired_queues(&self.engine, &before);
+                Retired::of(&self.engine).tell(&before);
             }
             Message::Input(input) => self.engine.step(self.clock.now(), input),
             Message::Inspect(request, answer) => {
@@ -318,6 +354,15 @@ impl Driver {
                 let actions = match done {
                     Done::Commit(outcome) => self.gate.completed(outcome, &mut self.engine),
                     Done::LookedUp(found) => self.gate.looked_up(found, &mut self.engine),
+                    Done::Lost(error) => {
+                        // The commit stays in flight for ever: nothing that depends on it, or comes behind it, leaves.
+                        tracing::error!(
+                            error,
+                            "the database has lost acknowledged commits; nothing more is acknowledged, the server ends"
+                        );
+                        self.ended = Some(Ended::Lost);
+                        Vec::new()
+                    }
                 };
                 self.perform(actions);
             }
@@ -336,9 +381,10 @@ impl Driver {
     /// Hands what the engine has put out to the gate, so that it leaves with the commit that carries its changes.
     fn gather(&mut self) {
         let outputs = self.engine.take_outputs();
+        self.gate.hold(!self.leaving && Instant::now() < self.next_commit_at);
         let actions = self.gate.gathered(outputs, &mut self.engine);
         self.perform(actions);
-        if !self.gate.is_committing() {
+        if !self.gate.is_committing() && !self.engine.has_changes() {
             // Nothing waits for a commit; what waits for user data or for a match takes no room.
             self.permits_gathering.clear();
         }
@@ -353,7 +399,6 @@ impl Driver {
                         self.permits_in_flight.clear();
                         self.around.committed.touch();
                         self.around.counters.durable_commit.store(durable.0, Ordering::Relaxed);
-                        self.around.counters.commits_waiting.store(0, Ordering::Relaxed);
                         self.around.metrics.committed(batch);
                         self.engine.durable(durable);
                     }
@@ -364,9 +409,11 @@ impl Driver {
                     }
                 }
                 Action::Commit { batch, after } => {
-                    self.commit_began.get_or_insert_with(Instant::now);
+                    let now = Instant::now();
+                    self.commit_began.get_or_insert(now);
+                    self.next_commit_at = now + COMMIT_SPACING;
                     self.permits_in_flight.append(&mut self.permits_gathering);
-                    self.around.counters.commits_waiting.store(1, Ordering::Relaxed);
+                    self.gathering_since = None;
                     let _ = self.around.jobs.send(Job::Commit(batch, after));
                 }
                 Action::LookUp(number) => {
@@ -382,9 +429,13 @@ impl Driver {
     }
 
     fn release(&mut self, outputs: Vec<Output>) {
+        let mut sent_to = std::mem::take(&mut self.sent_to);
         for output in outputs {
             match output {
-                Output::Send { client, envelope } => self.send(client, envelope),
+                Output::Send { client, envelope } => {
+                    sent_to.insert(client.connection);
+                    self.send(client, envelope);
+                }
                 Output::Close { connection, reason } => self.close(connection, reason),
                 Output::Subscribe { client, after_event, filter } => {
                     if let Some(link) = self.links.get(&client.connection) {
@@ -422,6 +473,13 @@ impl Driver {
                 }
             }
         }
+        for connection in sent_to.drain() {
+            // One that was closed meanwhile was woken by that.
+            if let Some(link) = self.links.get(&connection) {
+                link.outbound.wake();
+            }
+        }
+        self.sent_to = sent_to;
     }
 
     /// Adds what only the shell knows of connections.
@@ -458,7 +516,7 @@ impl Driver {
         if let Some(reference_id) = reference_id(&envelope) {
             link.loads.answered(client.proxy_client_id, reference_id);
         }
-        match link.outbound.push(client.proxy_client_id, envelope) {
+        match link.outbound.queue(client.proxy_client_id, envelope) {
             Ok(()) | Err(PushError::Closed) => {}
             Err(PushError::Overflow(Overflow::Client)) => {
                 tracing::warn!(
@@ -515,6 +573,10 @@ impl Driver {
             Ended::Fenced => {
                 (ErrorCode::NotPrimary, "another server has taken over the database; connect to it")
             }
+            Ended::Lost => (
+                ErrorCode::InternalError,
+                "the server ends because its database has lost data; connect again",
+            ),
             Ended::Refused => {
                 (ErrorCode::InternalError, "the server ends because of a defect; connect again")
             }

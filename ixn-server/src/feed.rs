@@ -6,22 +6,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use ixn_engine::commit::{CommitBatch, CommitNumber, EventNumber};
+use ixn_engine::cursor::{CommitEvents, Cursor};
 use ixn_engine::sessions::ClientRef;
 use ixn_engine::{Input, Subscription};
-use ixn_proto::ServerEnvelope;
 use ixn_proto::encoded::append_proxy_client_id;
 use ixn_sessions::{Outbound, PushError};
 use ixn_store::{Database, LogRecord};
 use parking_lot::Mutex;
-use prost::Message as _;
-use prost::encoding::{WireType, decode_key, decode_varint};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::driver::Message;
+use crate::outage::{Asking, Outages};
+use crate::tasks::Tasks;
 
 /// Events kept in memory for subscribers who keep up.
 const RING_BYTES: usize = 32 << 20;
@@ -32,9 +32,6 @@ const AHEAD_PART: usize = 8;
 const READ_BYTES: usize = 1 << 20;
 /// How long a full outbound queue is left alone.
 const REST: Duration = Duration::from_millis(5);
-
-/// Tags of the workbin events inside a server envelope's oneof.
-const WORKBIN_EVENTS: [u32; 2] = [110, 111];
 
 #[derive(Debug, Default)]
 struct Ring {
@@ -51,7 +48,8 @@ pub(crate) struct Feed {
     subscribers: Mutex<HashMap<ClientRef, Subscriber>>,
     database: Arc<dyn Database>,
     driver: mpsc::Sender<Message>,
-    runtime: tokio::runtime::Handle,
+    outages: Outages,
+    tasks: Tasks,
 }
 
 #[derive(Debug)]
@@ -65,11 +63,12 @@ struct Subscriber {
 /// What a subscriber wants to hear now; it may change while its cursor goes on.
 type SharedFilter = Arc<Mutex<Arc<Subscription>>>;
 
-struct Cursor {
+struct Follower {
     client: ClientRef,
+    cursor: Cursor,
+    /// Where the cursor stands, for whoever looks.
     served: Arc<AtomicU64>,
     outbound: Outbound<Status>,
-    after_event: u64,
     filter: SharedFilter,
 }
 
@@ -78,6 +77,8 @@ impl Feed {
         database: Arc<dyn Database>,
         driver: mpsc::Sender<Message>,
         newest: CommitNumber,
+        outages: Outages,
+        tasks: Tasks,
     ) -> Arc<Self> {
         Arc::new(Self {
             ring: Mutex::default(),
@@ -86,7 +87,8 @@ impl Feed {
             subscribers: Mutex::default(),
             database,
             driver,
-            runtime: tokio::runtime::Handle::current(),
+            outages,
+            tasks,
         })
     }
 
@@ -127,11 +129,12 @@ impl Feed {
             before.ended.cancel();
         }
         let feed = Arc::clone(self);
-        let cursor = Cursor { client, served, outbound, after_event, filter };
-        self.runtime.spawn(async move {
+        let cursor = Cursor::after(EventNumber(after_event));
+        let follower = Follower { client, cursor, served, outbound, filter };
+        self.tasks.spawn(async move {
             tokio::select! {
                 () = ended.cancelled() => {}
-                () = feed.follow(cursor) => {}
+                () = feed.follow(follower) => {}
             }
         });
     }
@@ -146,7 +149,7 @@ impl Feed {
     /// Tells the engine when little waits for a client any more.
     pub(crate) fn when_drained(&self, client: ClientRef, outbound: Outbound<Status>) {
         let driver = self.driver.clone();
-        self.runtime.spawn(async move {
+        self.tasks.spawn(async move {
             while is_full(&outbound, client.proxy_client_id) {
                 if outbound.is_closed() {
                     return;
@@ -172,33 +175,35 @@ impl Feed {
         (subscribers.len(), behind.max().unwrap_or_default())
     }
 
-    async fn follow(&self, mut cursor: Cursor) {
+    async fn follow(&self, mut follower: Follower) {
         let mut newest = self.newest.subscribe();
-        let Some(mut commit) = self.find(&cursor).await else { return };
+        let Some(mut commit) = self.find(&follower).await else { return };
         loop {
             while commit < *newest.borrow_and_update() {
                 let records = self.read_after(commit).await;
-                if records.first().is_some_and(|record| record.first_event.0 > cursor.after_event + 1) {
+                if let Some(first) = records.first().map(|record| record.first_event)
+                    && follower.cursor.misses_events_before(first)
+                {
                     // Trimmed while this reader slept: it is told, and starts anew.
-                    self.report_gap(&cursor, records[0].first_event);
+                    self.report_gap(&follower, first);
                     return;
                 }
                 for record in records {
-                    if !self.send(&mut cursor, &record).await {
+                    if !self.send(&mut follower, &record).await {
                         return;
                     }
                     commit = record.number;
                 }
             }
-            if newest.changed().await.is_err() || cursor.outbound.is_closed() {
+            if newest.changed().await.is_err() || follower.outbound.is_closed() {
                 return;
             }
         }
     }
 
     /// The commit to go on after. `None`: a gap, which the engine now answers.
-    async fn find(&self, cursor: &Cursor) -> Option<CommitNumber> {
-        let event = EventNumber(cursor.after_event);
+    async fn find(&self, follower: &Follower) -> Option<CommitNumber> {
+        let event = follower.cursor.served();
         {
             let ring = self.ring.lock();
             let position = ring.records.partition_point(|record| record.last_event <= event);
@@ -208,14 +213,18 @@ impl Feed {
         }
         loop {
             match self.database.commit_before(event).await {
-                Ok(Some(commit)) => return Some(commit),
+                Ok(Some(commit)) => {
+                    self.outages.worked(Asking::Log);
+                    return Some(commit);
+                }
                 Ok(None) => {
+                    self.outages.worked(Asking::Log);
                     let oldest = self.oldest_event().await;
-                    self.report_gap(cursor, oldest);
+                    self.report_gap(follower, oldest);
                     return None;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the log cannot be read for a subscriber, trying again");
+                    self.outages.failed(Asking::Log, &error);
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             }
@@ -228,12 +237,12 @@ impl Feed {
         records.ok().and_then(|records| records.first().map(|record| record.first_event)).unwrap_or_default()
     }
 
-    fn report_gap(&self, cursor: &Cursor, oldest: EventNumber) {
+    fn report_gap(&self, follower: &Follower, oldest: EventNumber) {
         let _ = self.driver.send(Message::Input(Input::ReportingGap {
-            client: cursor.client,
-            asked: cursor.after_event,
+            client: follower.client,
+            asked: follower.cursor.served().0,
             oldest_held: oldest.0,
-            with_interactions: cursor.filter.lock().with_interactions,
+            with_interactions: follower.filter.lock().with_interactions,
         }));
     }
 
@@ -254,9 +263,12 @@ impl Feed {
         }
         loop {
             match self.database.log_after(commit, READ_BYTES).await {
-                Ok(records) => return records,
+                Ok(records) => {
+                    self.outages.worked(Asking::Log);
+                    return records;
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "the log cannot be read for a subscriber, trying again");
+                    self.outages.failed(Asking::Log, &error);
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             }
@@ -264,40 +276,33 @@ impl Feed {
     }
 
     /// Sends a commit's events that the subscriber has not heard. `false`: nobody listens any more.
-    async fn send(&self, cursor: &mut Cursor, record: &LogRecord) -> bool {
-        let mut number = record.first_event.0;
-        let mut events = record.events.clone();
-        let filter = Arc::clone(&cursor.filter.lock());
-        while let Some(envelope) = next_envelope(&mut events) {
-            let this = number;
-            number += 1;
-            if this <= cursor.after_event {
-                continue;
-            }
-            cursor.after_event = this;
-            cursor.served.store(this, Ordering::Relaxed);
-            if !is_wanted(&envelope, &filter) {
-                continue;
-            }
-            let client = cursor.client.proxy_client_id;
-            while is_full(&cursor.outbound, client) {
-                if cursor.outbound.is_closed() {
+    async fn send(&self, follower: &mut Follower, record: &LogRecord) -> bool {
+        let client = follower.client.proxy_client_id;
+        let filter = Arc::clone(&follower.filter.lock());
+        let mut events = CommitEvents::new(record.first_event, record.events.clone());
+        while let Some(envelope) = follower.cursor.next(&mut events, &filter) {
+            while is_full(&follower.outbound, client) {
+                if follower.outbound.is_closed() {
                     return false;
                 }
+                follower.outbound.wake();
                 tokio::time::sleep(REST).await;
             }
             let envelope = addressed(envelope, client);
-            match cursor.outbound.push(client, envelope) {
+            match follower.outbound.queue(client, envelope) {
                 Ok(()) => {}
                 Err(PushError::Closed) => return false,
                 Err(PushError::Overflow(_)) => {
                     // What waited for the client is lost; only the engine can tell it so.
-                    let overflowed = Input::ClientOverflowed(cursor.client);
+                    let overflowed = Input::ClientOverflowed(follower.client);
                     let _ = self.driver.send(Message::Input(overflowed));
                     return false;
                 }
             }
+            follower.served.store(follower.cursor.served().0, Ordering::Relaxed);
         }
+        follower.outbound.wake();
+        follower.served.store(follower.cursor.served().0, Ordering::Relaxed);
         true
     }
 }
@@ -313,25 +318,6 @@ fn cost_bytes(record: &LogRecord) -> usize {
     record.events.len() + size_of::<LogRecord>()
 }
 
-/// Whether a subscriber wants to hear an encoded event.
-fn is_wanted(envelope: &Bytes, filter: &Subscription) -> bool {
-    if !filter.workbins && event_tag(envelope).is_some_and(|tag| WORKBIN_EVENTS.contains(&tag)) {
-        return false;
-    }
-    let Some(chosen) = &filter.chosen else { return true };
-    let event = ServerEnvelope::decode(envelope.clone()).ok().and_then(|envelope| envelope.event);
-    event.is_some_and(|event| chosen.concerns(&event))
-}
-
-/// Takes the next length-delimited envelope off.
-fn next_envelope(events: &mut Bytes) -> Option<Bytes> {
-    if events.is_empty() {
-        return None;
-    }
-    let length = usize::try_from(decode_varint(events).ok()?).ok()?;
-    (length <= events.len()).then(|| events.split_to(length))
-}
-
 fn addressed(envelope: Bytes, proxy_client_id: u32) -> Bytes {
     if proxy_client_id == 0 {
         return envelope;
@@ -342,42 +328,17 @@ fn addressed(envelope: Bytes, proxy_client_id: u32) -> Bytes {
     addressed.freeze()
 }
 
-/// Which event an encoded envelope holds: the tag of its oneof.
-fn event_tag(envelope: &Bytes) -> Option<u32> {
-    let mut rest = envelope.clone();
-    while !rest.is_empty() {
-        let (tag, wire_type) = decode_key(&mut rest).ok()?;
-        match wire_type {
-            WireType::Varint => {
-                decode_varint(&mut rest).ok()?;
-            }
-            WireType::LengthDelimited => {
-                let length = usize::try_from(decode_varint(&mut rest).ok()?).ok()?;
-                if tag >= 10 {
-                    return Some(tag);
-                }
-                if length > rest.len() {
-                    return None;
-                }
-                rest.advance(length);
-            }
-            _ => return None,
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ixn_engine::Chosen;
     use ixn_engine::sessions::ConnectionId;
     use ixn_proto::encoded::encode_envelope;
     use ixn_proto::server_envelope::Event;
-    use ixn_proto::{AgentInfo, EventAgentLogin, EventPlacedInWorkbin};
+    use ixn_proto::{AgentInfo, EventAgentLogin, EventPlacedInWorkbin, ServerEnvelope};
+    use prost::Message as _;
 
     #[test]
-    fn the_events_tag_and_the_address_are_found_and_set_without_decoding() {
+    fn an_event_is_addressed_without_decoding_it() {
         let envelope = ServerEnvelope {
             event_number: 7,
             event_time_milliseconds: 1_800_000_000_000,
@@ -385,7 +346,6 @@ mod tests {
             ..ServerEnvelope::default()
         };
         let encoded = encode_envelope(&envelope);
-        assert_eq!(event_tag(&encoded), Some(110));
         let decoded = ServerEnvelope::decode(addressed(encoded, 12)).unwrap();
         assert_eq!((decoded.proxy_client_id, decoded.event_number), (12, 7));
     }
@@ -396,7 +356,7 @@ mod tests {
         let url = format!("sqlite://{}", folder.path().join("ixn.db").display());
         let database = ixn_store::open(&url, &ixn_store::OpenOptions::default()).await.unwrap();
         let (driver, messages) = mpsc::channel();
-        let feed = Feed::new(database, driver, CommitNumber(0));
+        let feed = Feed::new(database, driver, CommitNumber(0), Outages::default(), Tasks::here());
         let limits =
             ixn_sessions::Limits { client_bytes: 1_000, connection_bytes: 10_000, message_bytes: 1_000 };
         let (outbound, _unread) = ixn_sessions::outbound(limits);
@@ -420,42 +380,19 @@ mod tests {
         // Little enough waits for the first that the event is tried, and too much for it to fit.
         outbound.push(1, Bytes::from(vec![0; 100])).unwrap();
         for (proxy_client_id, goes_on) in [(1, false), (2, true)] {
-            let mut cursor = Cursor {
+            let mut follower = Follower {
                 client: client(proxy_client_id),
+                cursor: Cursor::after(EventNumber(0)),
                 served: Arc::default(),
                 outbound: outbound.clone(),
-                after_event: 0,
                 filter: SharedFilter::default(),
             };
-            assert_eq!(feed.send(&mut cursor, &record).await, goes_on);
+            assert_eq!(feed.send(&mut follower, &record).await, goes_on);
         }
         let told = messages.try_recv().unwrap();
         assert!(matches!(told, Message::Input(Input::ClientOverflowed(of)) if of == client(1)), "{told:?}");
         assert!(messages.try_recv().is_err());
         assert_eq!(outbound.waiting_for_client_bytes(1), 0);
         assert!(outbound.waiting_for_client_bytes(2) > 950);
-    }
-
-    #[test]
-    fn a_subscriber_hears_what_it_asked_for() {
-        let placed = encode_envelope(&ServerEnvelope {
-            event: Some(Event::EventPlacedInWorkbin(EventPlacedInWorkbin::default())),
-            ..ServerEnvelope::default()
-        });
-        let login = encode_envelope(&ServerEnvelope {
-            event: Some(Event::EventAgentLogin(EventAgentLogin {
-                agent: Some(AgentInfo { agent_id: "alice".into(), ..AgentInfo::default() }),
-                ..EventAgentLogin::default()
-            })),
-            ..ServerEnvelope::default()
-        });
-        let everything = Subscription { workbins: true, ..Subscription::default() };
-        let only = |agent: &str| {
-            let chosen = Chosen { agents: [agent.to_owned()].into(), ..Chosen::default() };
-            Subscription { chosen: Some(chosen), ..Subscription::default() }
-        };
-        assert!(is_wanted(&placed, &everything) && is_wanted(&login, &everything));
-        assert!(!is_wanted(&placed, &Subscription::default()));
-        assert!(is_wanted(&login, &only("alice")) && !is_wanted(&login, &only("bob")));
     }
 }

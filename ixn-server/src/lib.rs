@@ -13,10 +13,12 @@ mod intake;
 mod loader;
 mod maintenance;
 mod metrics;
+mod outage;
 pub mod protocol;
 pub mod server;
 pub mod settings;
 mod takeover;
+mod tasks;
 mod welcome;
 mod writer;
 

@@ -11,6 +11,8 @@ use prometheus::IntCounter;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::driver::Message;
+use crate::outage::{Asking, Outages};
+use crate::tasks::Tasks;
 
 /// How many rows one query reads.
 const BATCH_ROWS: usize = 512;
@@ -21,9 +23,11 @@ pub(crate) fn start(
     database: Arc<dyn Database>,
     driver: mpsc::Sender<Message>,
     requests: IntCounter,
+    outages: Outages,
+    tasks: &Tasks,
 ) -> UnboundedSender<Vec<InteractionKey>> {
     let (sender, mut receiver) = unbounded_channel::<Vec<InteractionKey>>();
-    tokio::spawn(async move {
+    tasks.spawn(async move {
         while let Some(mut keys) = receiver.recv().await {
             while keys.len() < BATCH_ROWS {
                 match receiver.try_recv() {
@@ -34,9 +38,12 @@ pub(crate) fn start(
             let rows = loop {
                 requests.inc();
                 match database.contents(&keys).await {
-                    Ok(rows) => break rows,
+                    Ok(rows) => {
+                        outages.worked(Asking::UserData);
+                        break rows;
+                    }
                     Err(error) => {
-                        tracing::warn!(%error, "user data cannot be read, trying again");
+                        outages.failed(Asking::UserData, &error);
                         tokio::time::sleep(RETRY_DELAY).await;
                     }
                 }

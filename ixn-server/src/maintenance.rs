@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::driver::{DriverCounters, Message};
+use crate::outage::{Asking, Outages};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -102,6 +103,7 @@ pub(crate) async fn run(
     counters: Arc<DriverCounters>,
     retention: Retention,
     log_bytes: IntGauge,
+    outages: Outages,
     ended: CancellationToken,
 ) {
     let mut ages = Ages::default();
@@ -120,8 +122,9 @@ pub(crate) async fn run(
             let trim_below = ages.trim_below(now, retention, oldest, bytes);
             database.maintain(newest, trim_below, now / 1000).await
         };
-        if let Err(error) = result.await {
-            tracing::warn!(%error, "the log could not be maintained, trying again");
+        match result.await {
+            Ok(()) => outages.worked(Asking::Upkeep),
+            Err(error) => outages.failed(Asking::Upkeep, &error),
         }
     }
 }

@@ -20,11 +20,13 @@ use crate::intake::Intake;
 use crate::loader;
 use crate::maintenance::{self, Retention};
 use crate::metrics::{self, Metrics};
+use crate::outage::Outages;
 use crate::protocol::{
     self, ClientLimits, InspectionService, Limits, Rate, SessionService, SocketLimits, TransportLimits,
 };
 use crate::settings::Options;
-use crate::takeover;
+use crate::takeover::{self, Loaded};
+use crate::tasks::Tasks;
 use crate::welcome::Welcome;
 use crate::writer;
 
@@ -98,6 +100,8 @@ pub enum Exit {
     Fenced,
     /// A defect; what is known lies in the data directory.
     Defect,
+    /// The database has lost what was acknowledged, or is not there any more; the log says what to do.
+    Lost,
 }
 
 impl Exit {
@@ -105,7 +109,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Shutdown => 0,
-            Self::Defect => 70,
+            Self::Defect | Self::Lost => 70,
             Self::Fenced => 75,
         }
     }
@@ -138,7 +142,7 @@ impl Server {
         let health_address = address("health-listen", &health_listener, options.health_listen)?;
 
         let health = Health::default();
-        let started = health.condition(Probe::Startup, "interactions", "rows are being loaded");
+        let started = health.condition(Probe::Startup, "interactions", "the database is being opened");
         let primary = health.condition(Probe::Ready, "primary", "not yet the server of this database");
         let alive = health.beat(Probe::Live, "engine", ALIVE_WITHIN);
         let counters = Arc::<DriverCounters>::default();
@@ -147,25 +151,31 @@ impl Server {
         metrics.health_info.config_server_connected.set(1);
         metrics.health_info.run_mode.set(metrics::run_mode::BACKUP);
         let latest = metrics::Latest::default();
+        let spawner = Tasks::here();
         let sources = metrics::Sources {
             driver: Arc::clone(&counters),
             intake: intake.clone(),
             latest: latest.clone(),
+            tasks: spawner.clone(),
         };
         let registry = metrics.register(&options.tenant_sid, sources)?;
         let stopped = CancellationToken::new();
-        let mut tasks = vec![spawn_health(health_listener, registry, health.clone(), stopped.clone())];
+        let mut tasks =
+            vec![spawn_health(&spawner, health_listener, registry, health.clone(), stopped.clone())];
 
         // While it starts the engine has no thread; starting is what keeps it alive.
         let starting = takeover::keep_alive(alive.clone());
         let database = tokio::select! {
             () = stop.cancelled() => return Err(StartError::Stopped),
-            database = takeover::open(options) => database?,
+            database = takeover::open(options, &started) => database?,
         };
         let listener = listen("listen", options.listen).await?;
         let listen = address("listen", &listener, options.listen)?;
-        let info = database.info().await?;
-        let (engine, writer) = takeover::load(options, &current, &*database, &metrics.health_info).await?;
+        let loading = takeover::load(options, &current, &*database, &metrics.health_info, &started);
+        let Loaded { info, engine, writer } = tokio::select! {
+            () = stop.cancelled() => return Err(StartError::Stopped),
+            loaded = loading => loaded?,
+        };
         let compiler = engine.compiler();
         drop(starting);
         started.ok();
@@ -173,13 +183,17 @@ impl Server {
 
         let (driver, messages) = mpsc::channel();
         let durable = CommitNumber(engine.next_commit().0 - 1);
-        let feed = Feed::new(Arc::clone(&database), driver.clone(), durable);
+        let outages = Outages::default();
+        let feed =
+            Feed::new(Arc::clone(&database), driver.clone(), durable, outages.clone(), spawner.clone());
         let around = Surroundings {
-            jobs: writer::start(writer, driver.clone(), metrics.clone()),
+            jobs: writer::start(writer, driver.clone(), metrics.clone(), outages.clone(), &spawner),
             loads: loader::start(
                 Arc::clone(&database),
                 driver.clone(),
                 metrics.health_info.total_database_requests.clone(),
+                outages.clone(),
+                &spawner,
             ),
             feed: Arc::clone(&feed),
             intake: intake.clone(),
@@ -192,12 +206,17 @@ impl Server {
         let ended = spawn_driver(Driver::new(engine, messages, around))?;
 
         let draining = CancellationToken::new();
-        let sessions =
-            SessionService::new(driver.clone(), intake.clone(), session_limits(options), draining.clone());
+        let sessions = SessionService::new(
+            driver.clone(),
+            intake.clone(),
+            session_limits(options),
+            draining.clone(),
+            spawner.clone(),
+        );
         let inspection = InspectionService::new(
             driver.clone(),
             Arc::clone(&database),
-            protocol::describe(&info, Arc::clone(&counters), intake, metrics.health_info.clone()),
+            protocol::describe(&info, Arc::clone(&counters), intake, metrics.clone()),
         );
         tasks.push(protocol::serve(
             listener,
@@ -205,23 +224,25 @@ impl Server {
             inspection,
             transport_limits(options),
             stopped.clone(),
+            &spawner,
         ));
         let retention = Retention {
             age: options.log_retention.into(),
             bytes: options.log_retention_size.as_usize() as u64,
         };
         let log_bytes = metrics.own.log_bytes.clone();
-        tasks.push(tokio::spawn(maintenance::run(
-            database,
+        tasks.push(spawner.spawn(maintenance::run(
+            Arc::clone(&database),
             Arc::clone(&counters),
             retention,
             log_bytes,
+            outages,
             stopped.clone(),
         )));
-        tasks.push(tokio::spawn(maintenance::heartbeats(driver.clone(), counters, stopped.clone())));
-        tasks.push(tokio::spawn(metrics::follow(driver.clone(), feed, latest, stopped.clone())));
+        tasks.push(spawner.spawn(maintenance::heartbeats(driver.clone(), counters, stopped.clone())));
+        tasks.push(spawner.spawn(metrics::follow(driver.clone(), feed, database, latest, stopped.clone())));
         let valid = metrics.own.configuration_valid.clone();
-        tasks.push(tokio::spawn(configuration.follow(compiler, driver.clone(), valid, stopped.clone())));
+        tasks.push(spawner.spawn(configuration.follow(compiler, driver.clone(), valid, stopped.clone())));
 
         Welcome {
             listen,
@@ -249,7 +270,10 @@ impl Server {
     /// answered, then everything ends within the shutdown timeout.
     pub async fn run(mut self, stop: CancellationToken) -> Exit {
         let ended = tokio::select! {
-            ended = &mut self.ended => ended,
+            ended = &mut self.ended => {
+                self.primary.fail("the server is ending; its log says why");
+                ended
+            }
             () = stop.cancelled() => {
                 tracing::info!("shutting down");
                 self.metrics.run_mode.set(metrics::run_mode::EXIT);
@@ -267,6 +291,7 @@ impl Server {
         match ended {
             Ok(Ended::Shutdown) => Exit::Shutdown,
             Ok(Ended::Fenced) => Exit::Fenced,
+            Ok(Ended::Lost) => Exit::Lost,
             Ok(Ended::Refused) | Err(_) => Exit::Defect,
         }
     }
@@ -342,12 +367,13 @@ fn spawn_driver(driver: Driver) -> Result<tokio::sync::oneshot::Receiver<Ended>,
 }
 
 fn spawn_health(
+    spawner: &Tasks,
     listener: TcpListener,
     registry: prometheus::Registry,
     health: Health,
     stopped: CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(async move {
+    spawner.spawn(async move {
         if let Err(error) = ixn_telemetry::serve(listener, registry, health, stopped).await {
             tracing::error!(%error, "health and metrics are no longer served");
         }

@@ -9,6 +9,12 @@ use ixn_settings::{ByteSize, Conflict, TimeSpan};
 use ixn_store::StoreError;
 use ixn_telemetry::LogOptions;
 
+/// The least that makes sense for one message and for what waits for one client: a registration, an agent's login or an
+/// interaction with ordinary user data must fit, several times.
+const SMALLEST: u64 = 64 << 10;
+/// The least for what many share.
+const MEBIBYTE: u64 = 1 << 20;
+
 /// Keeps every open interaction, moves it between queues, routes it to agents, and tells reporting about every step.
 ///
 /// Without any option it is a whole server: SQLite in a data directory, a sample configuration, routing on, bound to
@@ -48,7 +54,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     pub tenant_dbid: i32,
     /// How much may be on its way through the server before streams are read no further.
-    #[arg(long, default_value = "64MiB", value_parser = some_bytes)]
+    #[arg(long, default_value = "64MiB", value_parser = at_least::<MEBIBYTE>)]
     pub waiting_limit: ByteSize,
     /// How many streams may be open; TCP connections may be 1,000 more.
     #[arg(long, default_value_t = 20_000, value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
@@ -70,19 +76,19 @@ pub struct Options {
     #[arg(long, default_value_t = 20_000)]
     pub client_request_rate: u32,
     /// The largest message that a client may send; a larger one ends its stream.
-    #[arg(long, default_value = "16MiB", value_parser = some_bytes)]
+    #[arg(long, default_value = "16MiB", value_parser = at_least::<SMALLEST>)]
     pub max_message: ByteSize,
     /// How much may wait for one logical client before it is dropped as too slow.
-    #[arg(long, default_value = "8MiB", value_parser = some_bytes)]
+    #[arg(long, default_value = "8MiB", value_parser = at_least::<SMALLEST>)]
     pub client_queue_limit: ByteSize,
     /// How much may wait for all clients of one connection before it is closed as too slow.
-    #[arg(long, default_value = "256MiB", value_parser = some_bytes)]
+    #[arg(long, default_value = "256MiB", value_parser = at_least::<MEBIBYTE>)]
     pub connection_queue_limit: ByteSize,
     /// How long reporting events are kept for subscribers that resume.
     #[arg(long, default_value = "15min", value_parser = some_time)]
     pub log_retention: TimeSpan,
     /// How many bytes of reporting events are kept for subscribers that resume.
-    #[arg(long, default_value = "1GiB", value_parser = some_bytes)]
+    #[arg(long, default_value = "1GiB", value_parser = at_least::<MEBIBYTE>)]
     pub log_retention_size: ByteSize,
     /// How long a shutdown may take.
     #[arg(long, default_value = "10s")]
@@ -166,9 +172,21 @@ fn some_time(text: &str) -> Result<TimeSpan, String> {
     if std::time::Duration::from(time).is_zero() { Err("write more than 0".to_owned()) } else { Ok(time) }
 }
 
-fn some_bytes(text: &str) -> Result<ByteSize, String> {
+/// A size of `LEAST` bytes or more, with its unit: who forgets it means mebibytes and says bytes.
+fn at_least<const LEAST: u64>(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse().map_err(|error: ixn_settings::ParseByteSizeError| error.to_string())?;
-    if size.bytes() == 0 { Err("write more than 0".to_owned()) } else { Ok(size) }
+    let least = ByteSize::new(LEAST);
+    let number = text.trim();
+    if size.bytes() == 0 {
+        return Err(format!("write {least} or more"));
+    }
+    if number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("write the unit too, such as {number}MiB ({number}B are bytes)"));
+    }
+    if size.bytes() < LEAST {
+        return Err(format!("it is too little to work with; write {least} or more"));
+    }
+    Ok(size)
 }
 
 #[cfg(test)]
@@ -201,7 +219,7 @@ mod tests {
             "--database-url: \"mysql://host/db\" is not accepted: give postgres://",
             "--tenant-sid: \"\" is not accepted: write the tenant's short id",
             "--tenant-dbid: \"0\" is not accepted: 0 is not in 1..",
-            "--max-message: \"0\" is not accepted: write more than 0",
+            "--max-message: \"0\" is not accepted: write 64KiB or more",
             "--log-retention: \"0\" is not accepted: write more than 0",
             "--log-level: \"bogus\" is not accepted: write a level (off, error, warn, info, debug, trace)",
         ];
@@ -209,6 +227,23 @@ mod tests {
         for (refused, expected) in refused.iter().zip(expected) {
             assert!(refused.starts_with(expected), "{refused:?} is not {expected:?}");
         }
+    }
+
+    #[test]
+    fn a_size_without_its_unit_or_too_small_to_work_is_refused() {
+        for (flag, expected) in [
+            ("--max-message=3", "write the unit too, such as 3MiB (3B are bytes)"),
+            ("--log-retention-size=1073741824", "write the unit too, such as 1073741824MiB"),
+            ("--max-message=63KiB", "it is too little to work with; write 64KiB or more"),
+            ("--client-queue-limit=1B", "it is too little to work with; write 64KiB or more"),
+            ("--waiting-limit=64KiB", "it is too little to work with; write 1MiB or more"),
+            ("--connection-queue-limit=64KiB", "it is too little to work with; write 1MiB or more"),
+            ("--log-retention-size=0MiB", "write 1MiB or more"),
+        ] {
+            let refused = refusals(&[flag]);
+            assert!(refused.len() == 1 && refused[0].contains(expected), "{flag}: {refused:?}");
+        }
+        assert_eq!(refusals(&["--max-message=64KiB", "--log-retention-size=1073741824B"]), [""; 0]);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Becoming the server of a database: open it, wait for whoever holds it, take it over, and bring the engine to where it
 //! stood.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,18 +11,21 @@ use ixn_engine::idempotency::MAX_KEYS;
 use ixn_engine::restore::RestoreError;
 use ixn_engine::sessions::AnnouncedLimits;
 use ixn_engine::vocabulary::Vocabulary;
-use ixn_store::{Database, OpenOptions, StoreError, Writer};
-use ixn_telemetry::ServerMetrics;
+use ixn_store::{Database, DatabaseInfo, OpenOptions, StoreError, Writer};
+use ixn_telemetry::{Condition, ServerMetrics};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::configuration::tell_retired_queues;
+use crate::configuration::Retired;
 use crate::metrics::run_mode;
 use crate::server::StartError;
 use crate::settings::Options;
 
-/// Opens the database and waits until no other server holds it.
-pub(crate) async fn open(options: &Options) -> Result<Arc<dyn Database>, StartError> {
+/// How often a database that is away is tried again.
+const TRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Opens the database and waits until no other server holds it; `started` says what is waited for.
+pub(crate) async fn open(options: &Options, started: &Condition) -> Result<Arc<dyn Database>, StartError> {
     std::fs::create_dir_all(&options.data_dir).map_err(|source| StartError::DataDirectory {
         path: options.data_dir.display().to_string(),
         source,
@@ -38,7 +40,8 @@ pub(crate) async fn open(options: &Options) -> Result<Arc<dyn Database>, StartEr
                 if !std::mem::replace(&mut told, true) {
                     tracing::warn!(error, "the database {shown} is not available; waiting for it");
                 }
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                started.fail(format!("the database {shown} is not available, it is waited for: {error}"));
+                tokio::time::sleep(TRY_EVERY).await;
             }
             Err(error) => return Err(error.into()),
         }
@@ -46,6 +49,7 @@ pub(crate) async fn open(options: &Options) -> Result<Arc<dyn Database>, StartEr
     database
         .lock(&|holder| {
             // An option that gives this server a database of its own.
+            started.fail(format!("another server holds the database, its end is waited for: {holder}"));
             let other = if options.database_url.is_some() { "database-url" } else { "data-dir" };
             tracing::warn!(
                 holder,
@@ -57,13 +61,47 @@ pub(crate) async fn open(options: &Options) -> Result<Arc<dyn Database>, StartEr
     Ok(database)
 }
 
-/// Takes the database over and brings the engine to where it stood.
+/// What a server is made of.
+pub(crate) struct Loaded {
+    pub(crate) info: DatabaseInfo,
+    pub(crate) engine: Engine,
+    pub(crate) writer: Box<dyn Writer>,
+}
+
+/// Takes the database over and brings the engine to where it stood. A database that goes away meanwhile is waited for, and
+/// all begins anew.
 pub(crate) async fn load(
     options: &Options,
     configuration: &Configuration,
     database: &dyn Database,
     metrics: &ServerMetrics,
-) -> Result<(Engine, Box<dyn Writer>), StartError> {
+    started: &Condition,
+) -> Result<Loaded, StartError> {
+    let mut told = false;
+    loop {
+        started.fail("rows are being loaded");
+        match load_once(options, configuration, database, metrics).await {
+            Err(StartError::Store(StoreError::Unavailable(error))) => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(
+                        error,
+                        "the database went away while it was being taken over; waiting for it"
+                    );
+                }
+                started.fail(format!("the database went away, it is waited for: {error}"));
+                tokio::time::sleep(TRY_EVERY).await;
+            }
+            loaded => return loaded,
+        }
+    }
+}
+
+async fn load_once(
+    options: &Options,
+    configuration: &Configuration,
+    database: &dyn Database,
+    metrics: &ServerMetrics,
+) -> Result<Loaded, StartError> {
     let began = std::time::Instant::now();
     let now = clock::now();
     metrics.db_init_start_time.set((now.0 / 1000) as i64);
@@ -101,7 +139,7 @@ pub(crate) async fn load(
         engine.restore_idempotency(row);
     }
     engine.recover();
-    tell_retired_queues(&engine, &BTreeMap::new());
+    Retired::of(&engine).tell(&Retired::default());
     metrics.db_init_end_time.set((clock::now().0 / 1000) as i64);
     metrics.db_init_in_progress.set(0);
     tracing::info!(
@@ -111,7 +149,7 @@ pub(crate) async fn load(
         seconds = began.elapsed().as_secs_f64(),
         "database taken over"
     );
-    Ok((engine, writer))
+    Ok(Loaded { info: database.info().await?, engine, writer })
 }
 
 /// Beats until dropped.

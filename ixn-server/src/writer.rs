@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use ixn_engine::commit::{CommitBatch, CommitIdentity, CommitNumber};
 use ixn_engine::gate::{Outcome, RETRY_DELAY};
-use ixn_store::{CommitError, Writer};
+use ixn_store::{CommitError, StoreError, Writer};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::driver::Message;
 use crate::metrics::Metrics;
+use crate::outage::{Asking, Outages};
+use crate::tasks::Tasks;
 
 /// What PostgreSQL's error says of a transaction that was given up because of a deadlock.
 const DEADLOCK: &str = "SQLSTATE 40P01";
@@ -31,6 +33,8 @@ pub(crate) enum Done {
     Commit(Outcome),
     /// A look-up.
     LookedUp(Option<CommitIdentity>),
+    /// Either: the database is not the one any more that it was.
+    Lost(String),
 }
 
 /// Starts the writer; jobs go in, outcomes come to the driver.
@@ -38,9 +42,11 @@ pub(crate) fn start(
     writer: Box<dyn Writer>,
     driver: mpsc::Sender<Message>,
     metrics: Metrics,
+    outages: Outages,
+    tasks: &Tasks,
 ) -> UnboundedSender<Job> {
     let (jobs, receiver) = unbounded_channel();
-    tokio::spawn(run(writer, receiver, driver, metrics));
+    tasks.spawn(run(writer, receiver, driver, metrics, outages));
     jobs
 }
 
@@ -49,6 +55,7 @@ async fn run(
     mut jobs: UnboundedReceiver<Job>,
     driver: mpsc::Sender<Message>,
     metrics: Metrics,
+    outages: Outages,
 ) {
     while let Some(job) = jobs.recv().await {
         let done = match job {
@@ -60,9 +67,9 @@ async fn run(
                 let began = Instant::now();
                 let result = writer.commit(&batch).await;
                 count(&metrics, &result, began.elapsed());
-                Done::Commit(outcome(result, &batch))
+                done(result, &batch, &outages)
             }
-            Job::LookUp(number) => Done::LookedUp(look_up(&mut *writer, number, &metrics).await),
+            Job::LookUp(number) => look_up(&mut *writer, number, &metrics, &outages).await,
         };
         if driver.send(Message::Written(done)).is_err() {
             return;
@@ -71,9 +78,11 @@ async fn run(
 }
 
 fn count(metrics: &Metrics, result: &Result<(), CommitError>, took: Duration) {
-    metrics.health_info.current_database_connections.set(i64::from(result.is_ok()));
     match result {
-        Ok(()) => metrics.own.commit_duration.observe(took.as_secs_f64()),
+        Ok(()) => {
+            metrics.own.commit_duration.observe(took.as_secs_f64());
+            metrics.round_trips.note(took);
+        }
         Err(CommitError::Unavailable(error)) if error.contains(DEADLOCK) => {
             metrics.health_info.total_database_deadlocks.inc();
         }
@@ -81,33 +90,44 @@ fn count(metrics: &Metrics, result: &Result<(), CommitError>, took: Duration) {
     }
 }
 
-fn outcome(result: Result<(), CommitError>, batch: &CommitBatch) -> Outcome {
-    match result {
+fn done(result: Result<(), CommitError>, batch: &CommitBatch, outages: &Outages) -> Done {
+    match &result {
+        Err(error @ (CommitError::Unknown(_) | CommitError::Unavailable(_))) => {
+            outages.failed(Asking::Commit, error);
+        }
+        _ => outages.worked(Asking::Commit),
+    }
+    Done::Commit(match result {
         Ok(()) => Outcome::Durable,
         Err(CommitError::Unknown(error)) => {
-            tracing::warn!(commit = batch.number.0, error, "outcome of a commit unknown, looking it up");
+            tracing::debug!(commit = batch.number.0, error, "outcome of a commit unknown, looking it up");
             Outcome::Unknown
         }
-        Err(CommitError::Unavailable(error)) => {
-            tracing::warn!(commit = batch.number.0, error, "database not available, trying again");
-            Outcome::NotApplied
-        }
+        Err(CommitError::Unavailable(_)) => Outcome::NotApplied,
         Err(CommitError::Fenced(error)) => {
             tracing::error!(commit = batch.number.0, error, "fenced: another server owns the database");
             Outcome::Fenced
         }
+        Err(CommitError::Lost(error)) => return Done::Lost(error),
         Err(CommitError::Refused(error)) => Outcome::Refused(error),
-    }
+    })
 }
 
 /// Asks until the database answers: without the answer nothing may go on.
-async fn look_up(writer: &mut dyn Writer, number: CommitNumber, metrics: &Metrics) -> Option<CommitIdentity> {
+async fn look_up(
+    writer: &mut dyn Writer,
+    number: CommitNumber,
+    metrics: &Metrics,
+    outages: &Outages,
+) -> Done {
     loop {
         metrics.health_info.total_database_requests.inc();
         match writer.look_up(number).await {
-            Ok(found) => return found,
+            // Whether it works again, the next commit shows.
+            Ok(found) => return Done::LookedUp(found),
+            Err(StoreError::Lost(error)) => return Done::Lost(error),
             Err(error) => {
-                tracing::warn!(commit = number.0, %error, "a commit cannot be looked up, trying again");
+                outages.failed(Asking::Commit, &error);
                 tokio::time::sleep(RETRY_DELAY).await;
             }
         }

@@ -25,8 +25,35 @@ pub(crate) enum Failure {
         /// What the last attempt met.
         reason: String,
     },
-    /// The server went away for good, or does not answer.
-    #[error("the server at {server} is unavailable: {reason}; start it, or name another one with --server")]
+    /// A server could be reached at first, and did not serve.
+    #[error(
+        "the server at {server} runs, but does not serve{}: {reason}; look at its log and its database, or wait longer \
+         with --connect-timeout", waited_text(*waited)
+    )]
+    NotServing {
+        /// The address.
+        server: String,
+        /// How long it was tried; zero = once.
+        waited: Duration,
+        /// What it said at the last attempt.
+        reason: String,
+    },
+    /// The server can be reached and does not do what it is asked, which is mostly its database's fault.
+    #[error(
+        "the server at {server} runs, but does not answer: {reason}; probably its database is away: look at its log and \
+         at its database"
+    )]
+    Unanswered {
+        /// The address.
+        server: String,
+        /// What was seen.
+        reason: String,
+    },
+    /// The server went away for good, or its answer was lost.
+    #[error(
+        "the server at {server} is unavailable: {reason}; look whether it and its database run, or name another one \
+         with --server"
+    )]
     Unavailable {
         /// The address.
         server: String,
@@ -54,7 +81,10 @@ impl Failure {
         ExitCode::from(match self {
             Failure::Partly(_) | Failure::Refused(_) | Failure::Output(_) => 1,
             Failure::Usage(_) => 2,
-            Failure::Unreachable { .. } | Failure::Unavailable { .. } => 69,
+            Failure::Unreachable { .. }
+            | Failure::NotServing { .. }
+            | Failure::Unanswered { .. }
+            | Failure::Unavailable { .. } => 69,
             Failure::TimedOut(_) => 124,
         })
     }

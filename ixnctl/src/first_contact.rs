@@ -17,8 +17,10 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(5);
 /// Why an attempt failed.
 #[derive(Debug)]
 pub(crate) enum NotReached {
-    /// Nobody answers, or nobody who serves; the reason.
+    /// Nobody answers; the reason.
     Yet(String),
+    /// A server answers, and refuses for now; what it said.
+    NotServing(String),
     /// It would never succeed.
     Ever(Failure),
 }
@@ -32,7 +34,7 @@ pub(crate) fn attempt_timeout(common: &Common) -> Duration {
     }
 }
 
-/// Makes attempts until one succeeds or `--connect-timeout` is over. That it waits is said once.
+/// Makes attempts until one succeeds or `--connect-timeout` is over. For whom it waits is said once.
 ///
 /// # Errors
 /// Nobody could be reached in that time, or it would never succeed.
@@ -44,8 +46,9 @@ pub(crate) async fn reach<T>(
     let say = |remark: &str| common.output().remark(&ProgressBar::hidden(), remark);
     let started = Instant::now();
     let mut failures = 0;
+    let (mut told_nobody, mut told_not_serving) = (false, false);
     loop {
-        let reason = match attempt().await {
+        let (is_there, reason) = match attempt().await {
             Ok(reached) => {
                 tracing::debug!(%server, "connected");
                 if failures > 0 {
@@ -54,15 +57,27 @@ pub(crate) async fn reach<T>(
                 return Ok(reached);
             }
             Err(NotReached::Ever(failure)) => return Err(failure),
-            Err(NotReached::Yet(reason)) => reason,
+            Err(NotReached::Yet(reason)) => (false, reason),
+            Err(NotReached::NotServing(reason)) => (true, reason),
         };
         tracing::debug!(%server, reason, "cannot connect yet");
         let pause = PAUSES.wait(failures);
         if started.elapsed().saturating_add(pause) >= waited {
-            return Err(Failure::Unreachable { server: server.clone(), waited, reason });
+            let server = server.clone();
+            return Err(if is_there {
+                Failure::NotServing { server, waited, reason }
+            } else {
+                Failure::Unreachable { server, waited, reason }
+            });
         }
-        if failures == 0 {
-            say(&format!("nobody serves at {server} ({reason}); waiting for at most {waited:?}"));
+        let told = if is_there { &mut told_not_serving } else { &mut told_nobody };
+        if !std::mem::replace(told, true) {
+            let who = if is_there {
+                format!("the server at {server} does not serve yet")
+            } else {
+                format!("nobody serves at {server}")
+            };
+            say(&format!("{who} ({reason}); waiting for at most {waited:?}"));
         }
         failures += 1;
         sleep(pause).await;
@@ -106,6 +121,14 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(made > 5 && started.elapsed() <= Duration::from_secs(10), "{made}, {:?}", started.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_refuses_for_now_is_not_one_that_is_to_be_started() {
+        let refused = async || Err::<(), _>(NotReached::NotServing("DATABASE_UNAVAILABLE".to_owned()));
+        let text = reach(&common("10s"), refused).await.unwrap_err().to_string();
+        assert!(text.contains("runs, but does not serve, tried for 10s: DATABASE_UNAVAILABLE"), "{text}");
+        assert!(!text.contains("start the server"), "{text}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Names on the command line that the server or the configuration does not know.
 
 use ixn_configuration::nearest;
+use ixn_proto::QueueStatus;
 
 use crate::exit::Failure;
 
@@ -19,6 +20,18 @@ pub(crate) fn check<'a>(
         .map(|name| format!("there is no {kind} '{name}'{}", did_you_mean(name, known)))
         .collect();
     if unknown.is_empty() { Ok(()) } else { Err(Failure::Usage(unknown.join("; "))) }
+}
+
+/// Checks queues against those of the server that take interactions.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_queues<'a>(
+    named: impl IntoIterator<Item = &'a str>,
+    queues: &[QueueStatus],
+) -> Result<(), Failure> {
+    let known = queues.iter().filter(|queue| !queue.retired).map(|queue| queue.queue_name.as_str());
+    check("queue", named, &known.collect::<Vec<_>>())
 }
 
 /// `: did you mean 'x'?`, or nothing when no known name is near.

@@ -18,7 +18,12 @@ use crate::output::Remarks;
 /// How long all must be well before it is said: a server that comes back may go again at once.
 const SETTLED: Duration = Duration::from_secs(2);
 /// After how long without an answer it is said that there is none.
-const SILENCE: Duration = Duration::from_secs(5);
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
+
+/// That there has been no answer for [`SILENCE`].
+pub(crate) fn silence(server: &str) -> String {
+    format!("no answer from {server} for {SILENCE:?}: it or its database is busy or away; waiting")
+}
 
 /// Tells of one connection's troubles until it ends.
 #[derive(Debug)]
@@ -42,9 +47,12 @@ impl Teller {
 
     /// Waits for the server's answer; that none comes is told too.
     pub(crate) async fn during<T>(&self, answer: impl Future<Output = T>) -> T {
-        self.waiting.asked();
-        let _waits = Waits(&self.waiting);
-        answer.await
+        self.waiting.during(answer).await
+    }
+
+    /// To wait for answers in other tasks.
+    pub(crate) fn waiting(&self) -> Arc<Waiting> {
+        Arc::clone(&self.waiting)
     }
 
     /// Says that all is well again when that is still to be said, and ends.
@@ -57,7 +65,7 @@ impl Teller {
 
 /// How many answers are waited for, and since when none has come.
 #[derive(Debug, Default)]
-struct Waiting(Mutex<Unanswered>);
+pub(crate) struct Waiting(Mutex<Unanswered>);
 
 #[derive(Debug, Default)]
 struct Unanswered {
@@ -66,6 +74,13 @@ struct Unanswered {
 }
 
 impl Waiting {
+    /// As [`Teller::during`].
+    pub(crate) async fn during<T>(&self, answer: impl Future<Output = T>) -> T {
+        self.asked();
+        let _waits = Waits(self);
+        answer.await
+    }
+
     fn asked(&self) {
         let mut waiting = self.0.lock();
         waiting.requests += 1;
@@ -117,9 +132,7 @@ async fn tell(
         }
         if is_silent && told.is_empty() && !silence_told {
             silence_told = true;
-            say(format!(
-                "no answer from {server} for {SILENCE:?}: it or its database is busy or away; waiting"
-            ));
+            say(silence(&server));
         }
         let in_trouble = silence_told || !told.is_empty();
         let is_well = now.is_none() && !is_silent;

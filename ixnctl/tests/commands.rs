@@ -275,6 +275,78 @@ async fn a_crew_works_until_all_is_empty_although_the_connection_is_lost() {
 }
 
 #[tokio::test]
+async fn a_stop_whose_answer_was_lost_counts_once_and_is_no_refusal() {
+    let server = StandIn::start().await;
+    ixnctl(&server.url(), &["submit", path(lines_of_e_mail(20).path())]).await;
+    server.world().lost_answers_to_stops = 2;
+    server.world().refusals_after_loss = 40;
+    let arguments = ["agent", "--auto", "--until-empty", "--timeout", "50s", "--json"];
+    let output = ixnctl(&server.url(), &arguments).await;
+    assert_eq!(code(&output), 0);
+    let summary = &objects(&output)[0];
+    assert_eq!((&summary["accepted"], &summary["stopped"]), (&json!(20), &json!(20)), "{summary}");
+    let world = server.world();
+    assert_eq!((world.accepted, world.stopped), (20, 20), "what really happened");
+    assert_eq!((world.lost_answers_to_stops, world.refusals_after_loss), (0, 0), "it happened");
+    assert_eq!(world.not_logged_in, 0, "repeats come after the login");
+    assert_eq!(count(&said(&output), "refused to stop"), 0);
+}
+
+#[tokio::test]
+async fn work_that_the_server_refuses_is_a_failure() {
+    let server = StandIn::start().await;
+    ixnctl(&server.url(), &["submit", path(lines_of_e_mail(1).path())]).await;
+    let mut child = command(&server.url(), &["agent", "--auto", "--until-empty", "--think", "1s", "--json"]);
+    let child = child.spawn().unwrap();
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    while server.world().accepted == 0 {
+        assert!(tokio::time::Instant::now() < deadline, "nothing was accepted");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // While he thinks, it goes.
+    server.world().interactions.clear();
+    let output = timeout(DEADLINE, child.wait_with_output()).await.unwrap().unwrap();
+    assert_eq!(code(&output), 1);
+    assert_eq!(objects(&output), [json!({"accepted": 1, "stopped": 0, "refused": 1})]);
+    assert!(said(&output).contains("refused to stop: UNKNOWN_INTERACTION"), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_queue_that_there_is_not_is_said_before_anything_is_done() {
+    let server = StandIn::start().await;
+    let file = lines_of_e_mail(2);
+    let mail = tempfile::tempdir().unwrap();
+    std::fs::write(mail.path().join("a.eml"), "From: a@example.com\nSubject: x\n\nx").unwrap();
+    assert_eq!(code(&ixnctl(&server.url(), &["submit", "--eml", path(mail.path())]).await), 0);
+    for arguments in [
+        &["submit", "--queue", "inbx", path(file.path())][..],
+        &["submit", "--queue", "inbx", "--eml", path(mail.path())],
+        &["move", "--to", "inbx", "--queue", "inbox"],
+        &["move", "--to", "inbx", "1"],
+    ] {
+        let output = ixnctl(&server.url(), arguments).await;
+        assert_eq!(code(&output), 2, "{arguments:?}");
+        let said = said(&output);
+        assert!(said.contains("there is no queue 'inbx': did you mean 'inbox'?"), "{arguments:?}: {said}");
+    }
+    assert_eq!(server.world().interactions.len(), 1, "only the first e-mail");
+}
+
+#[tokio::test]
+async fn a_medium_that_the_server_does_not_have_is_told_with_the_options_that_name_others() {
+    let server = StandIn::start().await;
+    server.world().unknown_media_type = Some("email".to_owned());
+    let output = ixnctl(&server.url(), &["agent", "alice"]).await;
+    assert_eq!(code(&output), 1);
+    let said = said(&output);
+    assert!(
+        said.contains("UNKNOWN_MEDIA_TYPE") && said.contains("--media") && said.contains("--config"),
+        "{said}"
+    );
+    assert_eq!(code(&ixnctl(&server.url(), &["agent", "alice", "--media", "chat"]).await), 0);
+}
+
+#[tokio::test]
 async fn a_crew_that_has_no_time_left_says_so() {
     let server = StandIn::start().await;
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -345,6 +417,7 @@ async fn exit_codes_say_what_went_wrong() {
         (&["submit"], "300ms"),
         (&["watch"], "0"),
         (&["agent", "--auto", "--all"], "0"),
+        (&["load", "--lifecycles", "1"], "300ms"),
     ] {
         let output = ixnctl(&away, &[arguments, &["--connect-timeout", patience]].concat()).await;
         assert_eq!(code(&output), 69, "{arguments:?}");
@@ -358,7 +431,7 @@ async fn exit_codes_say_what_went_wrong() {
     assert_eq!(code(&ixnctl(&server.url(), &["interactions", "--where", "?"]).await), 1);
     assert_eq!(code(&ixnctl(&server.url(), &["fly"]).await), 2);
     assert_eq!(code(&ixnctl(&server.url(), &["submit", "/nonexistent/lines"]).await), 2);
-    assert_eq!(code(&ixnctl(&server.url(), &["submit", "--eml", "/nonexistent/mail"]).await), 1);
+    assert_eq!(code(&ixnctl(&server.url(), &["submit", "--eml", "/nonexistent/mail"]).await), 2);
     assert_eq!(code(&ixnctl("ftp://x", &["queues"]).await), 2);
     assert_eq!(code(&ixnctl(&server.url(), &["interactions", "--limit", "0"]).await), 2);
 }

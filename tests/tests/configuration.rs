@@ -65,7 +65,7 @@ fn check_config_tells_every_mistake_in_one_pass_and_changes_nothing() {
         "settings.yaml:1:1: log-retenton: there is no such setting; did you mean 'log-retention'?",
         "--listen: \"localhost:7301\" is not accepted: write an IP address",
         "settings.yaml:2:15: tenant-sid: \"\" is not accepted",
-        "variable IXN_MAX_MESSAGE: max-message: \"0\" is not accepted: write more than 0",
+        "variable IXN_MAX_MESSAGE: max-message: \"0\" is not accepted: write 64KiB or more",
         "config.yaml:1:11: queue no. 1: there is no field 'nam' here; did you mean 'name'?",
         "config.yaml:2:26: view 'v': there is no queue 'inbx'; did you mean 'inbox'?",
         "config.yaml:2:42: view 'v': there is no strategy 's'",

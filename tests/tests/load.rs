@@ -57,6 +57,9 @@ async fn a_load_over_a_killed_server_loses_nothing_and_does_nothing_twice() {
     assert_eq!(found["lifecycles"], 200, "{found}");
     assert!(found["submit_to_invite_ms"]["p999"].as_f64() > Some(0.0), "{found}");
     assert_eq!(day.open_interactions(), 20, "those that nobody routes");
+    assert!(found["server_rss_bytes"].as_u64() > Some(1 << 20), "{found}");
+    assert_eq!((&found["database"]["kind"], &found["database"]["fsync"]), (&"sqlite".into(), &true.into()));
+    assert!(found["database"]["round_trip_ms"].as_f64() > Some(0.0), "{found}");
 
     let again =
         last_line(&mut day.ixnctl(&["load", "--lifecycles", "50", "--agents", "8", "--queued", "20"])).await;

@@ -232,7 +232,6 @@ async fn metrics_tell_what_the_clients_did() {
                 "health_info_router_strategy_total_submitted{router_name=\"built-in\",strategy_name=\"general\"}",
                 Some(3.0),
             ),
-            ("health_info_current_database_connections", Some(1.0)),
             ("health_info_current_database_requests", Some(0.0)),
             ("health_info_total_database_deadlocks", Some(0.0)),
             ("health_info_agent_logged_in_count", Some(1.0)),
@@ -258,7 +257,7 @@ async fn metrics_tell_what_the_clients_did() {
     let scrape = server.scrape().await;
     for series in [
         "health_info_total_database_requests",
-        "health_info_current_tasks",
+        "health_info_current_database_connections",
         "server_commit_duration_seconds_count",
         "server_committed_rows_total",
         "server_log_bytes",
@@ -266,6 +265,11 @@ async fn metrics_tell_what_the_clients_did() {
     ] {
         assert!(scrape.value(series).unwrap() > 0.0, "{series}");
     }
+    let tasks = |scrape: &Scrape| {
+        ["health_info_total_tasks", "health_info_current_tasks"].map(|series| scrape.value(series).unwrap())
+    };
+    let [started, running] = tasks(&scrape);
+    assert!(started >= running && running > 0.0, "{started} started, {running} running");
     let manual = include_str!("../../docs/metrics.md");
     let names = scrape.0.lines().filter_map(|line| line.strip_prefix("# HELP ixn_")?.split(' ').next());
     for name in names {
@@ -292,6 +296,15 @@ async fn metrics_tell_what_the_clients_did() {
             ("server_subscribers", Some(0.0)),
         ])
         .await;
+    // The observer's stream has begun and ended since; those of the two others and a subscription have ended.
+    wait::until(LIMIT, "the tasks of those who left to end", async || {
+        let [now_started, now_running] = tasks(&server.scrape().await);
+        if now_started > started && now_running < running {
+            return Ok(());
+        }
+        Err(format!("{started} started, {running} running; now {now_started} and {now_running}"))
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -301,6 +314,12 @@ async fn a_server_without_its_database_is_alive_but_not_ready() {
     let media = server.client("mail server", ClientType::MediaServer).await;
     media.submit(interaction("inbox", "email")).await.unwrap();
     assert_eq!(server.get("/health/ready").await.0, 200);
+    wait::until(LIMIT, "the connections to be counted", async || {
+        let connections = server.scrape().await.value("health_info_current_database_connections");
+        // Of the writer, of the lock, of upkeep, and at least one of readers.
+        if connections >= Some(4.0) { Ok(()) } else { Err(format!("{connections:?}")) }
+    })
+    .await;
 
     postgres.kill().await;
     server.shows(&[("health_info_current_database_requests", Some(1.0))]).await;
@@ -327,7 +346,6 @@ async fn a_server_without_its_database_is_alive_but_not_ready() {
     server
         .shows(&[
             ("health_info_current_database_requests", Some(0.0)),
-            ("health_info_current_database_connections", Some(1.0)),
             ("health_info_queue_media_in_router{queue_name=\"inbox\",media_name=\"email\"}", Some(2.0)),
         ])
         .await;

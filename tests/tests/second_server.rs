@@ -9,8 +9,9 @@
 use std::time::Duration;
 
 use ixn_tests::binary;
-use ixn_tests::postgres::TestDatabase;
+use ixn_tests::postgres::{Postgres, TestDatabase};
 use ixn_tests::process::Server;
+use ixn_tests::wait;
 use sqlx::Executor as _;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -69,4 +70,44 @@ async fn one_that_slept_through_a_takeover_is_fenced_and_says_so() {
     let status = first.wait_for_exit(LIMIT).await;
     assert_eq!(status.code(), Some(FENCED), "{}", first.log());
     assert!(second.exit_status().is_none(), "the second one serves on");
+}
+
+#[tokio::test]
+async fn one_that_waits_outlives_the_database_and_leaves_it_to_the_first() {
+    let mut postgres = Postgres::start().await;
+    let url = postgres.url();
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = server(folder.path(), Some(&url));
+    first.wait_for_line("is ready", LIMIT).await;
+    let mut second = server(folder.path(), Some(&url));
+    second.wait_for_line("another server holds the database", LIMIT).await;
+    for round in 1..=2 {
+        // Stopped in order it says so to each connection; killed, it does not.
+        if round == 1 {
+            postgres.stop().await
+        } else {
+            postgres.kill().await
+        }
+        lines(&mut second, "the database went away", round).await;
+        postgres.restart().await;
+        lines(&mut second, "another server holds the database", round + 1).await;
+    }
+    assert_eq!(count(&second, "the database went away"), 2, "said once each time:\n{}", second.log());
+    assert!(first.exit_status().is_none(), "the first one serves on:\n{}", first.log());
+    first.kill();
+    second.wait_for_line("is ready", LIMIT).await;
+}
+
+fn count(server: &Server, text: &str) -> usize {
+    server.log().lines().filter(|line| line.contains(text)).count()
+}
+
+/// Waits until so many lines have the text.
+async fn lines(server: &mut Server, text: &str, expected: usize) {
+    let what = format!("{expected} lines with {text:?}");
+    wait::until(LIMIT, &what, async || {
+        assert!(server.exit_status().is_none(), "it has ended:\n{}", server.log());
+        if count(server, text) >= expected { Ok(()) } else { Err(server.log()) }
+    })
+    .await;
 }

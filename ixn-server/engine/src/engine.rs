@@ -192,6 +192,8 @@ pub struct Engine {
     /// Counts configurations: what an agent is listed for counts only under the one that listed him.
     pub(crate) setup_generation: u32,
     outputs: Vec<Output>,
+    #[cfg(debug_assertions)]
+    steps: u64,
 }
 
 impl Engine {
@@ -239,6 +241,8 @@ impl Engine {
             changeover: Changeover::default(),
             setup_generation: 0,
             outputs: Vec::new(),
+            #[cfg(debug_assertions)]
+            steps: 0,
         }
     }
 
@@ -287,6 +291,18 @@ impl Engine {
             self.change_over();
         }
         self.settle();
+        #[cfg(debug_assertions)]
+        self.look_at_itself();
+    }
+
+    /// A debug build looks now and then whether everything agrees, while there is little to look at.
+    #[cfg(debug_assertions)]
+    fn look_at_itself(&mut self) {
+        self.steps += 1;
+        if self.steps.is_multiple_of(64) && self.interactions.len() < 100 {
+            let agrees = crate::invariants::check(self);
+            assert!(agrees.is_ok(), "{agrees:?}");
+        }
     }
 
     /// Whether there is more to do now, without waiting for anything.

@@ -79,12 +79,13 @@ pub struct Gate<O> {
     durable: CommitNumber,
     in_flight: Option<InFlight<O>>,
     gathering: Vec<O>,
+    is_held: bool,
 }
 
 impl<O> Gate<O> {
     /// A gate over a log whose newest record is `durable`.
     pub fn new(durable: CommitNumber) -> Self {
-        Self { durable, in_flight: None, gathering: Vec::new() }
+        Self { durable, in_flight: None, gathering: Vec::new(), is_held: false }
     }
 
     /// The newest durable commit.
@@ -97,9 +98,20 @@ impl<O> Gate<O> {
         self.in_flight.is_some()
     }
 
+    /// Whether anything waits behind the commit in flight.
+    pub fn is_gathering(&self) -> bool {
+        self.in_flight.is_some() && !self.gathering.is_empty()
+    }
+
     /// Outputs that wait.
     pub fn waiting(&self) -> usize {
         self.gathering.len() + self.in_flight.as_ref().map_or(0, |flight| flight.outputs.len())
+    }
+
+    /// While held, changes gather and no batch is frozen: what gathers is one commit instead of many. Whoever holds must let
+    /// go, and then call [`Gate::gathered`], with no outputs if there are none.
+    pub fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
     }
 
     /// Takes the outputs of engine steps in.
@@ -123,7 +135,7 @@ impl<O> Gate<O> {
             }
             return vec![Action::Release { durable: self.durable, batch: None, outputs }];
         }
-        vec![self.freeze(source)]
+        if self.is_held { Vec::new() } else { vec![self.freeze(source)] }
     }
 
     fn freeze(&mut self, source: &mut impl Source) -> Action<O> {
@@ -270,6 +282,22 @@ mod tests {
         let actions = gate.completed(Outcome::Durable, &mut changes);
         assert_eq!(commits(&actions), [2]);
         assert!(matches!(&actions[0], Action::Release { outputs, .. } if outputs == &["a"]));
+    }
+
+    #[test]
+    fn what_changes_while_the_gate_is_held_becomes_one_batch_when_it_is_let_go() {
+        let mut gate = Gate::new(CommitNumber(0));
+        let mut changes = Changes(1);
+        gate.gathered(vec!["a"], &mut changes);
+        changes.0 = 1;
+        gate.hold(true);
+        assert!(gate.gathered(vec!["b"], &mut changes).is_empty());
+        assert_eq!(releases(&gate.completed(Outcome::Durable, &mut changes)), [(1, vec!["a"])]);
+        assert!(gate.gathered(vec!["read"], &mut changes).is_empty(), "a change may show in the read");
+        gate.hold(false);
+        assert_eq!(commits(&gate.gathered(Vec::new(), &mut changes)), [2]);
+        let released = gate.completed(Outcome::Durable, &mut changes);
+        assert_eq!(releases(&released), [(2, vec!["b", "read"])]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Looking without changing anything: what the read-only Inspection service answers.
 
+use std::collections::BTreeSet;
+
 use ixn_conditions::{Condition, Schema};
 use ixn_configuration::Executor;
 use ixn_proto::{
@@ -11,7 +13,7 @@ use ixn_proto::{
 
 use crate::commit::InteractionKey;
 use crate::engine::Engine;
-use crate::names::{Id, QueueId};
+use crate::names::{Id, MediaTypeId, QueueId};
 use crate::sessions::{ClientRef, ConnectionId};
 
 /// Rows of a page when none are asked for.
@@ -19,7 +21,7 @@ const DEFAULT_PAGE_ROWS: usize = 100;
 /// Rows of a page at most.
 const MAX_PAGE_ROWS: usize = 1000;
 /// Interactions that one page looks at, whether they match or not: a page may be short and still have a next one.
-const MAX_LOOKED_AT: usize = 4000;
+const MAX_LOOKED_AT: usize = 1000;
 
 /// A question.
 #[derive(Clone, Debug)]
@@ -65,22 +67,21 @@ pub enum InspectionResponse {
     Refused(String),
 }
 
-/// A page of names in order, and the name after which the next begins.
+/// A page of names in order, and the name after which the next begins. Of many names only the page's are sorted.
 fn page<'a>(mut names: Vec<&'a str>, request: &PageRequest) -> (Vec<&'a str>, String) {
-    names.sort_unstable();
-    names.dedup();
     let size = match request.page_size as usize {
         0 => DEFAULT_PAGE_ROWS,
         size => size.min(MAX_PAGE_ROWS),
     };
-    let start = names.partition_point(|name| *name <= request.start_after.as_str());
-    let start = if request.start_after.is_empty() { 0 } else { start };
-    let rest = names.split_off(start);
-    let next = match (rest.len() > size, rest.get(size - 1)) {
-        (true, Some(last)) => (*last).to_owned(),
-        _ => String::new(),
-    };
-    (rest.into_iter().take(size).collect(), next)
+    names.retain(|name| request.start_after.is_empty() || *name > request.start_after.as_str());
+    let is_last = names.len() <= size;
+    if !is_last {
+        names.select_nth_unstable(size);
+        names.truncate(size);
+    }
+    names.sort_unstable();
+    let next = names.last().filter(|_| !is_last).map(|last| (*last).to_owned());
+    (names, next.unwrap_or_default())
 }
 
 impl Engine {
@@ -107,14 +108,15 @@ impl Engine {
     fn list_queues(&self, request: &PageRequest) -> ListQueuesResponse {
         let configured = self.setup.queues.keys().copied();
         let counted = self.interactions.counts().iter().filter(|(_, counts)| counts.total() > 0);
-        let all: Vec<QueueId> = configured.chain(counted.map(|((queue, _), _)| *queue)).collect();
+        let all: BTreeSet<QueueId> = configured.chain(counted.map(|((queue, _), _)| *queue)).collect();
         let names = all.into_iter().map(|queue| self.vocabulary.queues.name(queue)).collect();
         let (names, next_page) = page(names, request);
         let queues = names.into_iter().filter_map(|name| {
             let queue = self.vocabulary.queues.find(name)?;
             let setup = self.setup.queues.get(&queue);
             let workbin = self.setup.workbins.iter().find(|(_, workbin)| workbin.queue == queue);
-            let counts = self.interactions.counts().iter().filter(|((of, _), _)| *of == queue);
+            let counts = self.interactions.counts().range((queue, MediaTypeId::from_index(0))..);
+            let counts = counts.take_while(|((of, _), _)| *of == queue);
             Some(QueueStatus {
                 queue_name: name.to_owned(),
                 retired: setup.is_none(),
@@ -196,7 +198,7 @@ impl Engine {
             let agent = self.vocabulary.agents.find(name)?;
             let state = self.agents.get(&agent)?;
             let setup = self.setup.agents.get(&agent);
-            let of_medium = |keys: &std::collections::BTreeSet<InteractionKey>, media_type| {
+            let of_medium = |keys: &BTreeSet<InteractionKey>, media_type| {
                 let rows = keys.iter().filter_map(|key| self.interactions.get(*key));
                 rows.filter(|row| row.media_type == media_type).count() as u32
             };
@@ -206,7 +208,10 @@ impl Engine {
                 handling: of_medium(&state.handled, *media_type),
                 delivering: of_medium(&state.offered, *media_type),
                 capacity: setup.map_or(0, |setup| setup.capacity_for(*media_type)),
-                idle_since: (state.idle_since.0 / 1000) as i64,
+                idle_since: match state.total_load() {
+                    0 => (state.idle_since.0 / 1000) as i64,
+                    _ => 0,
+                },
             });
             let held = state.handled.iter().filter_map(|key| self.interactions.get(*key));
             Some(AgentStatus {

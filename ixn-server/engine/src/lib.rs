@@ -13,6 +13,7 @@ mod chosen;
 pub mod commit;
 pub mod compile;
 pub mod contents;
+pub mod cursor;
 pub mod engine;
 pub mod extra;
 pub mod figures;

@@ -152,6 +152,18 @@ impl Engine {
         retired
     }
 
+    /// Media types that are no longer configured, and how many interactions have each.
+    pub fn retired_media_types(&self) -> BTreeMap<Arc<str>, u64> {
+        let mut retired = BTreeMap::new();
+        for ((_, media_type), counts) in self.interactions.counts() {
+            if counts.total() > 0 && !self.setup.media_types.contains_key(media_type) {
+                *retired.entry(self.vocabulary.media_types.shared(*media_type)).or_default() +=
+                    counts.total();
+            }
+        }
+        retired
+    }
+
     /// The strategy that routed it is gone.
     pub(crate) fn strategy_is_gone(&mut self, key: InteractionKey) {
         let reason = server_reason("StrategyDeleted", "the strategy is no longer configured");

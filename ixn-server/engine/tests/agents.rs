@@ -3,6 +3,7 @@
 mod fixture;
 
 use fixture::*;
+use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::*;
@@ -241,4 +242,27 @@ fn an_agent_of_another_server_is_announced_until_his_client_is_gone() {
     );
     let alice = server.log_in("alice");
     assert_eq!(server.refused(alice, available("alice")), ErrorCode::AgentAlreadyLoggedIn);
+}
+
+#[test]
+fn only_an_agent_who_has_nothing_is_idle() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let carol = server.log_in("carol");
+    let idle_since = |server: &mut Server| {
+        let InspectionResponse::Agents(list) =
+            server.inspect(InspectionRequest::Agents(PageRequest::default()))
+        else {
+            panic!("no list")
+        };
+        list.agents[0].media[0].idle_since
+    };
+    assert_eq!(idle_since(&mut server), (START / 1000) as i64);
+    let id = server.submit(media, "hello");
+    let invitation = server.invitation(carol);
+    server.ack(carol, accept(&invitation));
+    assert_eq!(idle_since(&mut server), 0);
+    server.now += 5_000;
+    server.ack(carol, stop(&id));
+    assert_eq!(idle_since(&mut server), (START / 1000) as i64 + 5);
 }

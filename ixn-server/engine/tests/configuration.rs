@@ -65,6 +65,21 @@ fn a_deleted_queue_is_retired_and_what_is_in_it_can_be_moved() {
 }
 
 #[test]
+fn a_deleted_media_type_is_retired_while_interactions_have_it() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let chat = RequestSubmit { media_type: "chat".into(), ..email("hello") };
+    let id = server.ack(media, Request::RequestSubmit(chat.clone())).interaction_id;
+    assert!(server.engine.retired_media_types().is_empty());
+    let without =
+        CONFIGURATION.replace(", {name: chat, handling-timeout: 5min}", "").replace(", chat: 1", "");
+    server.configure(&without);
+    assert_eq!(server.engine.retired_media_types(), [("chat".into(), 1)].into());
+    assert_eq!(server.refused(media, Request::RequestSubmit(chat)), ErrorCode::UnknownMediaType);
+    assert!(server.state_of(media, &id).is_some(), "it goes on");
+}
+
+#[test]
 fn a_new_target_is_asked_at_once() {
     let mut server = Server::start();
     let media = server.connect("mail server", ClientType::MediaServer);

@@ -65,7 +65,7 @@ impl Refresher {
             return;
         }
         let figures = &snapshot.engine;
-        metrics.current_tasks.set(snapshot.tasks as i64);
+        metrics.current_database_connections.set(snapshot.database_connections as i64);
         clients(metrics, figures);
         self.views(metrics, figures);
         self.routers(metrics, figures);
@@ -75,21 +75,25 @@ impl Refresher {
     }
 
     fn requests(&self, metrics: &ServerMetrics) {
-        let Sources { driver, intake, .. } = &self.sources;
+        let Sources { driver, intake, tasks, .. } = &self.sources;
+        raise_to(&metrics.total_tasks, tasks.started());
+        metrics.current_tasks.set(tasks.running() as i64);
         raise_to(&metrics.total_requests_received, intake.requests_received.load(Relaxed));
         let refused = intake.refused() + intake.over_limit();
         raise_to(&metrics.total_requests_handled, driver.requests_handled.load(Relaxed) + refused);
         let waiting = intake.waiting();
         metrics.current_request_queue_size.set(waiting as i64);
-        let silent_for = clock::now().0.saturating_sub(driver.last_request_at_milliseconds.load(Relaxed));
+        let now = clock::now().0;
+        let silent_for = now.saturating_sub(driver.last_request_at_milliseconds.load(Relaxed));
         let wait = if waiting == 0 && silent_for > WAIT_SHOWN_MILLISECONDS {
             0
         } else {
             driver.queue_wait_microseconds.load(Relaxed)
         };
         metrics.current_request_queue_wait.set(wait as f64 / 1e6);
-        // Batches are frozen one at a time, when the one before is durable: what waits is the one that gets no answer.
-        metrics.current_database_requests.set(i64::from(intake.is_refusing()));
+        metrics
+            .current_database_requests
+            .set(i64::from(driver.has_batch_waiting(now) || intake.is_refusing()));
     }
 
     fn views(&mut self, metrics: &ServerMetrics, figures: &Figures) {
@@ -247,17 +251,39 @@ mod tests {
     use crate::driver::DriverCounters;
     use crate::intake::Intake;
     use crate::metrics::Latest;
+    use crate::tasks::Tasks;
 
     fn sources() -> Sources {
         Sources {
             driver: Arc::<DriverCounters>::default(),
             intake: Intake::new(1024),
             latest: Latest::default(),
+            tasks: Tasks::here(),
         }
     }
 
-    #[test]
-    fn the_waiting_time_is_told_while_it_is_news_or_something_waits() {
+    #[tokio::test]
+    async fn a_batch_counts_as_waiting_when_the_one_before_it_takes_long_or_requests_are_refused() {
+        let sources = sources();
+        let metrics = ServerMetrics::new().unwrap();
+        let mut refresher = Refresher::new(sources.clone());
+        let mut waiting = || {
+            refresher.refresh(&metrics);
+            metrics.current_database_requests.get()
+        };
+        assert_eq!(waiting(), 0);
+        sources.driver.gathering_since_milliseconds.store(clock::now().0, Relaxed);
+        assert_eq!(waiting(), 0, "as on any busy server");
+        sources.driver.gathering_since_milliseconds.store(clock::now().0 - 60_000, Relaxed);
+        assert_eq!(waiting(), 1);
+        sources.driver.gathering_since_milliseconds.store(0, Relaxed);
+        assert_eq!(waiting(), 0);
+        sources.intake.set_flow(crate::intake::Flow::Refusing);
+        assert_eq!(waiting(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_waiting_time_is_told_while_it_is_news_or_something_waits() {
         let sources = sources();
         let metrics = ServerMetrics::new().unwrap();
         let mut refresher = Refresher::new(sources.clone());
@@ -288,8 +314,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_routers_total_outlives_its_strategies_and_their_series_do_not() {
+    #[tokio::test]
+    async fn a_routers_total_outlives_its_strategies_and_their_series_do_not() {
         let sources = sources();
         let metrics = ServerMetrics::new().unwrap();
         let mut refresher = Refresher::new(sources.clone());

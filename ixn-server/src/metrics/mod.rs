@@ -2,7 +2,9 @@
 //! `docs/metrics.md` lists them all.
 
 mod health_info;
+mod memory;
 mod own;
+mod round_trips;
 mod snapshot;
 
 use std::sync::Arc;
@@ -12,8 +14,11 @@ use prometheus::Registry;
 
 use crate::driver::DriverCounters;
 use crate::intake::Intake;
+use crate::tasks::Tasks;
 
+pub(crate) use memory::resident_bytes;
 pub(crate) use own::OwnMetrics;
+pub(crate) use round_trips::RoundTrips;
 pub(crate) use snapshot::{Latest, follow};
 
 /// Handles of all metrics; clones share their values.
@@ -23,6 +28,8 @@ pub(crate) struct Metrics {
     pub(crate) health_info: ServerMetrics,
     /// Those that only this server has, `ixn_server_*`.
     pub(crate) own: OwnMetrics,
+    /// How long the newest commits took.
+    pub(crate) round_trips: RoundTrips,
 }
 
 /// What is read when somebody scrapes.
@@ -31,12 +38,17 @@ pub(crate) struct Sources {
     pub(crate) driver: Arc<DriverCounters>,
     pub(crate) intake: Intake,
     pub(crate) latest: Latest,
+    pub(crate) tasks: Tasks,
 }
 
 impl Metrics {
     /// Metrics at zero.
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
-        Ok(Self { health_info: ServerMetrics::new()?, own: OwnMetrics::new()? })
+        Ok(Self {
+            health_info: ServerMetrics::new()?,
+            own: OwnMetrics::new()?,
+            round_trips: RoundTrips::default(),
+        })
     }
 
     /// A registry with these metrics.

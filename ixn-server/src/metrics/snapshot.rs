@@ -5,6 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use ixn_engine::figures::Figures;
+use ixn_store::Database;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
@@ -26,8 +27,8 @@ pub(crate) struct Snapshot {
     pub(super) subscribers: usize,
     /// How many events the last of them is behind.
     pub(super) subscriber_lag_events: u64,
-    /// Living tasks of the runtime.
-    pub(super) tasks: usize,
+    /// Open connections to the database.
+    pub(super) database_connections: usize,
 }
 
 /// The newest snapshot, none until the engine runs; clones share it.
@@ -48,6 +49,7 @@ impl Latest {
 pub(crate) async fn follow(
     driver: mpsc::Sender<Message>,
     feed: Arc<Feed>,
+    database: Arc<dyn Database>,
     latest: Latest,
     ended: CancellationToken,
 ) {
@@ -73,7 +75,7 @@ pub(crate) async fn follow(
             outbound_waiting_bytes: figures.outbound_waiting_bytes,
             subscribers,
             subscriber_lag_events,
-            tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+            database_connections: database.open_connections(),
         });
     }
 }

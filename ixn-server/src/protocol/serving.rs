@@ -8,7 +8,6 @@ use ixn_proto::GetServerResponse;
 use ixn_proto::encoded::interaction_server_server::InteractionServerServer;
 use ixn_proto::inspection_server::InspectionServer;
 use ixn_store::DatabaseInfo;
-use ixn_telemetry::ServerMetrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::InterceptorLayer;
@@ -18,6 +17,8 @@ use super::{Describe, InspectionService, SessionService};
 use crate::clock;
 use crate::driver::DriverCounters;
 use crate::intake::Intake;
+use crate::metrics::{Metrics, resident_bytes};
+use crate::tasks::Tasks;
 
 /// Bounds of what carries the protocol.
 #[derive(Clone, Copy, Debug)]
@@ -37,13 +38,14 @@ pub(crate) fn serve(
     inspection: InspectionService,
     limits: TransportLimits,
     stopped: CancellationToken,
+    tasks: &Tasks,
 ) -> tokio::task::JoinHandle<()> {
     let (reporter, health) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(ixn_proto::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1();
-    tokio::spawn(async move {
+    tasks.spawn(async move {
         let reflection = match reflection {
             Ok(reflection) => Some(reflection),
             Err(error) => {
@@ -83,17 +85,23 @@ pub(crate) fn describe(
     info: &DatabaseInfo,
     counters: Arc<DriverCounters>,
     intake: Intake,
-    metrics: ServerMetrics,
+    metrics: Metrics,
 ) -> Describe {
     let kind = info.kind.to_owned();
+    let is_synced = info.is_synced;
     let started_at = (clock::now().0 / 1000) as i64;
     Arc::new(move |response: &mut GetServerResponse| {
         response.database_kind.clone_from(&kind);
         response.started_at = started_at;
-        response.switch_to_primary_time = metrics.switch_to_primary_time.get();
+        response.switch_to_primary_time = metrics.health_info.switch_to_primary_time.get();
         response.total_requests_received = intake.requests_received.load(Ordering::Relaxed);
-        response.total_database_requests = metrics.total_database_requests.get();
-        response.current_database_requests = u64::from(intake.is_refusing());
+        response.total_database_requests = metrics.health_info.total_database_requests.get();
+        let is_waiting = counters.has_batch_waiting(clock::now().0) || intake.is_refusing();
+        response.current_database_requests = u64::from(is_waiting);
+        response.database_fsync = Some(is_synced);
+        let round_trip = metrics.round_trips.median().unwrap_or_default();
+        response.database_round_trip_microseconds = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
+        response.resident_memory_bytes = resident_bytes().unwrap_or_default();
         response.current_request_queue_size = intake.waiting();
         response.commit_number = counters.durable_commit.load(Ordering::Relaxed);
         response.total_requests_handled = counters.requests_handled.load(Ordering::Relaxed);

@@ -29,6 +29,7 @@ use super::sockets::SocketInfo;
 use crate::clock;
 use crate::driver::{Link, Message};
 use crate::intake::{Admission, Intake, Permit};
+use crate::tasks::Tasks;
 
 /// How long a registration may be put off when very many come at once; one that would have to wait longer is refused.
 const REGISTRATION_PATIENCE: Duration = Duration::from_secs(10);
@@ -59,6 +60,7 @@ pub(crate) struct SessionService {
     /// Until when the registrations that have come are paid off.
     registrations: Arc<Mutex<Option<Instant>>>,
     draining: CancellationToken,
+    tasks: Tasks,
 }
 
 impl SessionService {
@@ -67,6 +69,7 @@ impl SessionService {
         intake: Intake,
         limits: Limits,
         draining: CancellationToken,
+        tasks: Tasks,
     ) -> Self {
         Self {
             driver,
@@ -76,6 +79,7 @@ impl SessionService {
             open: Arc::default(),
             registrations: Arc::default(),
             draining,
+            tasks,
         }
     }
 }
@@ -135,7 +139,7 @@ impl InteractionServer for SessionService {
         tracing::debug!(connection = connection.0, ?peer, "connection opened");
         let answers = Answers { stream: receiver, _gone: gone.clone().drop_guard() };
         let reader = Reader { service: self.clone(), connection, outbound: sender, closed, gone, loads };
-        tokio::spawn(reader.run(request.into_inner()));
+        self.tasks.spawn(reader.run(request.into_inner()));
         Ok(Response::new(answers))
     }
 }

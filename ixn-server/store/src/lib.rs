@@ -7,6 +7,7 @@
 //! [`open`] chooses the database by its address. The order of a start is: `open`, [`lock`](Database::lock),
 //! [`take_over`](Database::take_over), then the loads.
 
+mod connections;
 mod format;
 mod postgres;
 mod record;
@@ -34,6 +35,10 @@ pub enum CommitError {
     /// The batch is certainly not in the database and sending it again may succeed (no connection, disk full, read-only).
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The database does not hold the commit before this one, and nobody took over: it has lost what was acknowledged, or
+    /// it is not the one that was taken over. The text says what was found and what to do.
+    #[error("the database has lost acknowledged commits: {0}")]
+    Lost(String),
     /// The database refuses the batch as bad data: a defect of ours.
     #[error("the database refuses the data: {0}")]
     Refused(String),
@@ -54,6 +59,9 @@ pub enum StoreError {
     /// The schema or the log was written by a newer version.
     #[error("the database is of a newer version: {0}")]
     Newer(String),
+    /// It is not the one that was taken over any more; see [`CommitError::Lost`].
+    #[error("the database has lost acknowledged commits: {0}")]
+    Lost(String),
     /// What was read makes no sense; the text names table and key.
     #[error("the database holds damaged data: {0}")]
     Damaged(String),
@@ -81,6 +89,8 @@ pub struct DatabaseInfo {
     pub version: String,
     /// What decides durability, by the database's own names: `fsync=on synchronous_commit=on`.
     pub durability: String,
+    /// Whether a commit is on the disk when it is acknowledged.
+    pub is_synced: bool,
 }
 
 /// What a look at a database finds.
@@ -178,6 +188,10 @@ pub trait Database: Send + Sync {
     /// What it is.
     async fn info(&self) -> Result<DatabaseInfo, StoreError>;
 
+    /// How many connections of this process to it are open, as far as is known: the writer's, the lock's, those of readers
+    /// and of upkeep. One that is just being handed to a reader may be missing.
+    fn open_connections(&self) -> usize;
+
     /// Waits until no other server holds this database, then holds it until the process ends or this value is dropped.
     /// `waiting` is called with the holder's name when there is one, again when it changes.
     async fn lock(&self, waiting: Waiting<'_>) -> Result<(), StoreError>;
@@ -233,11 +247,13 @@ pub trait Database: Send + Sync {
 /// The single writer.
 #[async_trait]
 pub trait Writer: Send {
-    /// Writes the batch in one transaction. `Ok` means durable, now or by an earlier sending of the same batch.
+    /// Writes the batch in one transaction. `Ok` means durable, now or by an earlier sending of the same batch. It is taken
+    /// only behind the commit before it, written in the same epoch.
     async fn commit(&mut self, batch: &CommitBatch) -> Result<(), CommitError>;
 
     /// What the log holds under this number, read on a fresh connection (after an unknown outcome the old one is not
     /// trusted; on PostgreSQL its backend is ended first, so that nothing can still commit behind our back).
     /// `None`: no such record, certainly (or trimmed since: then a resend is fenced).
+    /// [`StoreError::Lost`]: there will be no answer; anything else may pass.
     async fn look_up(&mut self, number: CommitNumber) -> Result<Option<CommitIdentity>, StoreError>;
 }

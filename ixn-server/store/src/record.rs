@@ -115,3 +115,26 @@ pub(crate) fn check_format(format: i16) -> Result<(), StoreError> {
     );
     Err(StoreError::Newer(text))
 }
+
+/// Why this batch, which is not in the log, cannot be taken behind the newest record (its number and epoch; none: the log is
+/// empty). `None`: it follows.
+pub(crate) fn does_not_follow(batch: &CommitBatch, newest: Option<(u64, u64)>) -> Option<CommitError> {
+    let (number, epoch) = newest.unwrap_or_default();
+    if number.checked_add(1) == Some(batch.number.0) && epoch == batch.epoch.0 {
+        return None;
+    }
+    // Only a takeover makes a later epoch, and only who has taken over goes beyond our own number.
+    if epoch > batch.epoch.0 || number >= batch.number.0 {
+        return Some(CommitError::Fenced(format!(
+            "commit {} of epoch {} does not follow commit {number} of epoch {epoch}, the newest",
+            batch.number, batch.epoch
+        )));
+    }
+    Some(CommitError::Lost(format!(
+        "its newest commit is {number} of epoch {epoch}, but {} of epoch {} was written. It was restored from a backup, a \
+         standby without everything was promoted, or it does not write to disk when it says so. Bring back the database that \
+         has it, or start the server again to go on without",
+        batch.number.0.saturating_sub(1),
+        batch.epoch
+    )))
+}

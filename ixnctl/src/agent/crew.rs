@@ -23,7 +23,7 @@ use crate::connection::{self, Inspector};
 use crate::exit::Failure;
 use crate::names;
 use crate::output::Remarks;
-use crate::troubles::Teller;
+use crate::troubles::{Teller, Waiting};
 
 /// How often the queues are looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -50,6 +50,10 @@ pub(crate) struct Work {
     pub finished: u64,
     /// What the server refused.
     pub refused: u64,
+    /// Those of them that mean that work was not done: all but acceptances of offers that had gone.
+    pub failed: u64,
+    /// Requests that had no answer when the time for answers was over.
+    pub unanswered: u64,
 }
 
 /// Why a crew ended.
@@ -86,6 +90,7 @@ pub(crate) async fn work(
         tally: Arc::clone(&tally),
         refusals: Arc::clone(&refusals),
         remarks: Remarks::new(common.output(), &bar),
+        waiting: teller.waiting(),
         ending,
     };
     let mut workers = crew.hire(common, &client, roster).await?;
@@ -113,6 +118,8 @@ pub(crate) async fn work(
         accepted: tally.accepted.load(Ordering::Relaxed),
         finished: tally.finished.load(Ordering::Relaxed),
         refused: refusals.all(),
+        failed: refusals.failures(),
+        unanswered: tally.unanswered.load(Ordering::Relaxed),
     };
     Ok((
         work,
@@ -137,7 +144,7 @@ async fn check_queues(common: &Common, plan: &Plan, until_empty: Option<&UntilEm
     if named.is_empty() {
         return Ok(());
     }
-    let queues = Inspector::new(common)?.queues().await?;
+    let queues = Inspector::connect(common).await?.queues().await?;
     let known: Vec<&str> = queues.iter().map(|queue| queue.queue_name.as_str()).collect();
     names::check("queue", named, &known)
 }
@@ -148,6 +155,7 @@ struct Crew {
     tally: Arc<Tally>,
     refusals: Arc<Refusals>,
     remarks: Remarks,
+    waiting: Arc<Waiting>,
     ending: watch::Receiver<bool>,
 }
 
@@ -176,6 +184,7 @@ impl Crew {
                 tally: Arc::clone(&self.tally),
                 refusals: Arc::clone(&self.refusals),
                 remarks: self.remarks.clone(),
+                waiting: Arc::clone(&self.waiting),
                 end: self.ending.clone(),
             };
             workers.spawn(worker.run());

@@ -1,13 +1,15 @@
 //! One agent who works by hand: offers and changes are shown, orders are read from standard input.
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use indicatif::ProgressBar;
-use ixn_client::{Client, ClientError, ClientEvent, DisconnectReason};
+use ixn_client::{Client, ClientError, ClientEvent, DisconnectReason, RequestOptions};
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
@@ -15,18 +17,23 @@ use ixn_proto::{
 };
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::dialogue::{self, Order};
 use super::orders::Effect;
 use super::requests;
 use super::roster::Roster;
+use super::worker::LOGOUT_DEADLINE;
 use super::worklist::{Item, Worklist, described};
 use crate::arguments::Common;
 use crate::connection;
 use crate::exit::Failure;
 use crate::message_json;
 use crate::output::{Output, printable};
-use crate::troubles::Teller;
+use crate::troubles::{Teller, Waiting};
+
+/// How long `quit` waits for the answers that are on their way.
+const ANSWERS_DEADLINE: Duration = Duration::from_secs(30);
 
 /// An order that was answered.
 struct Answered {
@@ -46,6 +53,7 @@ pub(crate) async fn run(common: &Common, agent_id: &str, roster: &Roster) -> Res
     let mut desk = Desk {
         output: common.output(),
         client: client.clone(),
+        waiting: teller.waiting(),
         agent_id: agent_id.to_owned(),
         media: roster.media.clone(),
         known_agents: roster.known_agents.clone(),
@@ -56,6 +64,8 @@ pub(crate) async fn run(common: &Common, agent_id: &str, roster: &Roster) -> Res
     desk.send(format!("login {agent_id}"), Effect::LoggedIn, requests::login(agent_id, &roster.media));
     let mut lines = read_lines();
     let mut reading = true;
+    let mut unanswered = 0;
+    let mut give_up = Instant::now();
     loop {
         tokio::select! {
             biased;
@@ -65,10 +75,17 @@ pub(crate) async fn run(common: &Common, agent_id: &str, roster: &Roster) -> Res
                 None => break,
             },
             line = lines.recv(), if reading => match line.as_deref().map(dialogue::read) {
-                None | Some(Ok(Order::Quit)) => reading = false,
+                None | Some(Ok(Order::Quit)) => {
+                    reading = false;
+                    give_up = Instant::now() + ANSWERS_DEADLINE;
+                }
                 Some(Ok(order)) => desk.obey(order)?,
                 Some(Err(problem)) => desk.complain(&problem),
             },
+            () = sleep_until(give_up), if !reading => {
+                unanswered = desk.running.len();
+                break;
+            }
             _ = tokio::signal::ctrl_c() => break,
             else => break,
         }
@@ -77,9 +94,15 @@ pub(crate) async fn run(common: &Common, agent_id: &str, roster: &Roster) -> Res
         }
     }
     // When it fails the connection ends next in any case, and the server then does the same.
-    let _ = client.request(Request::RequestAgentLogout(RequestAgentLogout::default())).await;
+    let logout = Request::RequestAgentLogout(RequestAgentLogout::default());
+    let options = RequestOptions { deadline: Some(LOGOUT_DEADLINE), ..RequestOptions::default() };
+    let _ = client.request_with(logout, options).await;
     teller.end().await;
     client.close().await;
+    if unanswered > 0 {
+        let reason = format!("{unanswered} orders had no answer: whether they were carried out is not known");
+        return Err(Failure::Unavailable { server: common.server.clone(), reason });
+    }
     Ok(())
 }
 
@@ -87,6 +110,8 @@ pub(crate) async fn run(common: &Common, agent_id: &str, roster: &Roster) -> Res
 pub(super) struct Desk {
     pub(super) output: Output,
     client: Client,
+    /// Tells when answers take long.
+    waiting: Arc<Waiting>,
     agent_id: String,
     pub(super) media: Vec<String>,
     /// The agents of the configuration, among whom a wrong name is looked for.
@@ -98,10 +123,16 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Sends the request of an order.
+    /// Sends the request of an order, again and again under the same key until it is answered; after a lost connection
+    /// once he is logged in again.
     pub(super) fn send(&self, order: String, effect: Effect, request: Request) {
-        let client = self.client.clone();
-        let answered = async move { Answered { order, effect, answer: client.request(request).await } };
+        let after_login = !matches!(effect, Effect::LoggedIn);
+        let client = self.client.with(RequestOptions { after_login, ..RequestOptions::until_answered() });
+        let waiting = Arc::clone(&self.waiting);
+        let answered = async move {
+            let answer = waiting.during(client.request(request)).await;
+            Answered { order, effect, answer }
+        };
         self.running.push(answered.boxed());
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ixn_client::ClientError;
+use ixn_client::{ClientError, ErrorCode};
+use ixn_proto::error_code;
 use parking_lot::Mutex;
 
 /// The refusals of a crew.
@@ -23,6 +24,14 @@ impl Refusals {
     /// How many there were.
     pub(super) fn all(&self) -> u64 {
         self.0.lock().values().sum()
+    }
+
+    /// How many of them mean that work was not done. An offer that had gone before it was accepted goes to others.
+    pub(super) fn failures(&self) -> u64 {
+        let gone = error_code::name(ErrorCode::UnknownTicket);
+        let kinds = self.0.lock();
+        let failures = kinds.iter().filter(|((order, name), _)| (*order, name.as_str()) != ("accept", gone));
+        failures.map(|(_, times)| times).sum()
     }
 
     /// How often each kind came that came more than once: the others were told.
@@ -54,7 +63,7 @@ mod tests {
         assert!(refusals.count("stop", &refused(43, "UNKNOWN_INTERACTION")).is_some());
         let unknown = ClientError::NotSent { reason: String::new() };
         assert_eq!(refusals.count("accept", &unknown), None);
-        assert_eq!(refusals.all(), 3);
+        assert_eq!((refusals.all(), refusals.failures()), (3, 1));
         assert_eq!(refusals.sums(), ["the server refused to accept 2 times: UNKNOWN_TICKET"]);
     }
 }

@@ -3,13 +3,13 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use ixn_client::{ClientError, LogicalClient};
+use ixn_client::{ClientError, LogicalClient, RequestOptions};
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    AgentLoginInfo, AgentStateChangeOperation, ErrorCode, MediaState, RequestAccept, RequestAddMedia,
-    RequestAgentLogin, RequestCancelNotReadyForMedia, RequestPlaceInQueue, RequestStopProcessing,
-    ServerEnvelope,
+    AgentLoginInfo, AgentStateChangeOperation, ErrorCode, MediaState, ReasonInfo, RequestAccept,
+    RequestAddMedia, RequestAgentLogin, RequestCancelNotReadyForMedia, RequestPlaceInQueue,
+    RequestStopProcessing, ServerEnvelope,
 };
 use tokio::time::{Instant, sleep};
 
@@ -74,8 +74,9 @@ pub(super) fn login(agent_id: &str, media_list: &[String]) -> Request {
     })
 }
 
-/// Logs in. `None` = the connection was lost meanwhile; the client's events will tell of the next one. A refusal that
-/// a lost connection leaves behind for a while is tried again for as long as `patience`.
+/// Logs in, and waits for that while the server's database is away. `None` = the connection was lost meanwhile; the
+/// client's events will tell of the next one. A refusal that a lost connection leaves behind for a while is tried again
+/// for as long as `patience`.
 ///
 /// # Errors
 /// The server refuses.
@@ -86,6 +87,7 @@ pub(super) async fn log_in(
     patience: Duration,
 ) -> Result<Option<Input>, ClientError> {
     let give_up = Instant::now() + patience;
+    let client = client.with(RequestOptions::until_answered());
     loop {
         match client.request(login(&agent_id, &media)).await {
             Ok(answer) => return Ok(Some(logged_in(answer, &media))),
@@ -100,11 +102,15 @@ pub(super) async fn log_in(
     }
 }
 
-/// Why an agent cannot log in, with the agent of the configuration who is probably meant.
+/// Why an agent cannot log in, with the agent of the configuration who is probably meant, or how to name the media.
 pub(super) fn login_refused(error: &ClientError, agent_id: &str, known_agents: &[String]) -> String {
     let known: Vec<&str> = known_agents.iter().map(String::as_str).collect();
     match error.code() {
         Some(ErrorCode::UnknownAgent) => format!("{error}{}", did_you_mean(agent_id, &known)),
+        Some(ErrorCode::UnknownMediaType) => format!(
+            "{error}: name the media with --media, or the server's configuration file with --config; without \
+             either they are those of the built-in sample"
+        ),
         _ => error.to_string(),
     }
 }
@@ -122,13 +128,16 @@ fn logged_in(answer: ServerEnvelope, wanted: &[String]) -> Input {
     Input::LoggedIn { held: interactions.map(|interaction| interaction.interaction_id).collect(), not_ready }
 }
 
-/// Sends what the desk says; the answer is what the desk is told. `refused` hears of refusals. `Think` sends nothing.
+/// Sends what the desk says, again and again under the same key until it is answered: an answer that was given up could
+/// tell that it was done. The answer is what the desk is told. `refused` hears of refusals. `Think` sends nothing.
 pub(super) async fn carry_out(
     client: LogicalClient,
     action: Action,
     finish: Finish,
     refused: impl Fn(&'static str, &ClientError),
 ) -> Option<Input> {
+    // After a lost connection it must not come before the login.
+    let client = client.with(RequestOptions { after_login: true, ..RequestOptions::until_answered() });
     match action {
         Action::Think { .. } => None,
         Action::Accept { ticket_id, interaction_id } => {
@@ -193,19 +202,48 @@ pub(super) fn happened(envelope: ServerEnvelope) -> Result<Option<Input>, String
             AgentStateChangeOperation::NotReadyForMedia => {
                 Some(Input::MadeNotReady { media_type: change.media_type_name })
             }
-            AgentStateChangeOperation::Logout => return Err("he was logged out by somebody else".to_owned()),
+            AgentStateChangeOperation::Logout => return Err(logged_out(change.reason)),
             _ => None,
         },
-        Some(Event::EventAgentConnectionClosed(_)) => {
-            return Err("he logged in through another connection".to_owned());
-        }
+        Some(Event::EventAgentConnectionClosed(closed)) => return Err(logged_out(closed.reason)),
         _ => None,
     })
 }
 
+/// That his login was ended, in the server's words.
+fn logged_out(reason: Option<ReasonInfo>) -> String {
+    let ReasonInfo { reason_system_name: name, reason_description: why, .. } = reason.unwrap_or_default();
+    match (name.as_str(), why.as_str()) {
+        ("", "") => "the server ended his login and does not say why".to_owned(),
+        (said, "") | ("", said) => format!("the server ended his login: {said}"),
+        (name, why) => format!("the server ended his login: {why} ({name})"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use ixn_proto::EventAgentConnectionClosed;
+
     use super::*;
+
+    #[test]
+    fn why_a_login_was_ended_is_what_the_server_says() {
+        let reason = ReasonInfo {
+            reason_system_name: "AgentDeleted".to_owned(),
+            reason_description: "the agent is no longer configured".to_owned(),
+            ..Default::default()
+        };
+        let said = |reason| {
+            let closed = EventAgentConnectionClosed { reason, ..Default::default() };
+            let event = Some(Event::EventAgentConnectionClosed(closed));
+            happened(ServerEnvelope { event, ..Default::default() }).unwrap_err()
+        };
+        assert_eq!(
+            said(Some(reason)),
+            "the server ended his login: the agent is no longer configured (AgentDeleted)"
+        );
+        assert_eq!(said(None), "the server ended his login and does not say why");
+    }
 
     #[test]
     fn the_end_of_work_is_a_stop_or_a_place_in_a_queue() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use ixn_client::{ClientError, ClientEvent, DisconnectReason, Events, LogicalClient};
+use ixn_client::{ClientError, ClientEvent, DisconnectReason, Events, LogicalClient, RequestOptions};
 use ixn_proto::RequestAgentLogout;
 use ixn_proto::client_envelope::Request;
 use tokio::sync::watch;
@@ -18,11 +18,15 @@ use super::desk::{Action, Desk, Input};
 use super::refusals::Refusals;
 use super::requests::{self, Finish};
 use crate::output::Remarks;
+use crate::troubles::Waiting;
 
 /// How long a login is tried again after a lost connection: the server may not have noticed the loss yet.
 const LOGIN_DEADLINE: Duration = Duration::from_secs(60);
 /// How long an agent who is told to end waits for the answers that are on their way.
 const ANSWERS_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long his logout may take.
+pub(super) const LOGOUT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How all agents of a crew work.
 #[derive(Clone, Debug)]
@@ -48,6 +52,8 @@ pub(super) struct Tally {
     pub holding: AtomicU64,
     /// Agents whose login stands.
     pub logged_in: AtomicU64,
+    /// Requests whose answers nobody waited for any more at the end.
+    pub unanswered: AtomicU64,
 }
 
 /// One agent at work.
@@ -58,6 +64,8 @@ pub(super) struct Worker {
     pub tally: Arc<Tally>,
     pub refusals: Arc<Refusals>,
     pub remarks: Remarks,
+    /// Tells when answers take long.
+    pub waiting: Arc<Waiting>,
     /// True = take the answers that are on their way and log out.
     pub end: watch::Receiver<bool>,
 }
@@ -103,8 +111,11 @@ impl Worker {
         let Counts { accepted, finished, .. } = work.told;
         self.tell(&mut work, Counts { accepted, finished, holding: 0, logged_in: 0 });
         if ended.is_ok() {
+            self.tally.unanswered.fetch_add(work.requests as u64, Ordering::Relaxed);
+            let logout = Request::RequestAgentLogout(RequestAgentLogout::default());
+            let options = RequestOptions { deadline: Some(LOGOUT_DEADLINE), ..RequestOptions::default() };
             // When it fails the connection ends next in any case, and the server then does the same.
-            let _ = self.client.request(Request::RequestAgentLogout(RequestAgentLogout::default())).await;
+            let _ = self.client.request_with(logout, options).await;
         }
         ended.map_err(|reason| format!("agent {}: {reason}", self.agent_id))
     }
@@ -166,8 +177,9 @@ impl Worker {
         let login =
             requests::log_in(self.client.clone(), self.agent_id.clone(), self.plan.media.clone(), patience);
         work.requests += 1;
-        work.running.push(Box::pin(async {
-            match login.await {
+        let waiting = Arc::clone(&self.waiting);
+        work.running.push(Box::pin(async move {
+            match waiting.during(login).await {
                 Ok(input) => Done::Answered(input),
                 Err(error) => Done::LoginFailed(error),
             }
@@ -193,7 +205,8 @@ impl Worker {
             };
             let request = requests::carry_out(self.client.clone(), action, self.plan.finish.clone(), refused);
             work.requests += 1;
-            work.running.push(Box::pin(async { Done::Answered(request.await) }));
+            let waiting = Arc::clone(&self.waiting);
+            work.running.push(Box::pin(async move { Done::Answered(waiting.during(request).await) }));
         }
         let counts = Counts {
             accepted: work.desk.accepted(),

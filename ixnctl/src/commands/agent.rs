@@ -32,7 +32,7 @@ pub(crate) struct Agent {
     /// The file with the server's configuration objects. Default: the sample that a server without a file has.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The media types to be ready for. Default: all of the configuration.
+    /// The media types to be ready for. Default: all of the configuration (--config, else the sample).
     #[arg(long, value_delimiter = ',', value_name = "MEDIA,…")]
     pub media: Vec<String>,
     /// With --auto: how long one thinks about each interaction, such as 200ms, 3s or 1min.
@@ -85,5 +85,12 @@ pub(crate) async fn run(common: &Common, agent: &Agent) -> Result<(), Failure> {
         },
         || json!({"accepted": work.accepted, finished: work.finished, "refused": work.refused}),
     )?;
-    ended
+    ended?;
+    match (work.failed, work.unanswered) {
+        (0, 0) => Ok(()),
+        (0, open) => Err(Failure::Partly(format!(
+            "{open} requests had no answer: whether they were carried out is not known"
+        ))),
+        (failed, _) => Err(Failure::Partly(format!("the server refused {failed}"))),
+    }
 }

@@ -96,14 +96,22 @@ async fn one(client: &Client, id: String, operation: &Operation<'_>) -> (String,
 }
 
 impl Targets {
+    /// Nothing named is not everything.
+    ///
+    /// # Errors
+    /// No interaction is named, and there is no choice.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.ids.is_empty() && self.selection.is_everything() {
+            let problem = "name interactions, or choose them with --queue or --where";
+            return Err(Failure::Usage(problem.to_owned()));
+        }
+        Ok(())
+    }
+
     async fn ids(&self, common: &Common) -> Result<Vec<String>, Failure> {
+        self.check()?;
         if !self.ids.is_empty() {
             return Ok(self.ids.clone());
-        }
-        if self.selection.is_everything() {
-            return Err(Failure::Usage(
-                "name interactions, or choose them with --queue or --where".to_owned(),
-            ));
         }
         let mut pages =
             Inspector::connect(common).await?.interactions(self.selection.request(), self.selection.limit);

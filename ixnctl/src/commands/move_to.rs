@@ -6,7 +6,9 @@ use ixn_proto::{ReasonInfo, RequestPlaceInQueue};
 
 use super::each_interaction::{self, Operation, Targets};
 use crate::arguments::Common;
+use crate::connection::Inspector;
 use crate::exit::Failure;
+use crate::names;
 
 /// Moves interactions to a queue. Who handles one loses it.
 #[derive(Debug, Args)]
@@ -27,8 +29,10 @@ pub(crate) struct Move {
 /// Moves them.
 ///
 /// # Errors
-/// The server is unavailable, or refused some.
+/// There is no such queue, the server is unavailable, or it refused some.
 pub(crate) async fn run(common: &Common, to: &Move) -> Result<(), Failure> {
+    to.targets.check()?;
+    names::check_queues([to.to.as_str()], &Inspector::connect(common).await?.queues().await?)?;
     let reason = ReasonInfo { reason_description: to.reason.clone(), ..each_interaction::reason() };
     let request = |interaction_id| {
         let (queue, is_held, reason) = (to.to.clone(), to.hold, Some(reason.clone()));

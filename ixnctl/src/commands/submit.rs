@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::arguments::Common;
-use crate::connection;
+use crate::connection::{self, Inspector};
 use crate::exit::Failure;
+use crate::names;
 use crate::submission::source::{Emails, Item, Lines, Place, Skip};
 use crate::troubles::Teller;
 
@@ -30,13 +31,16 @@ pub(crate) struct Submit {
     /// Real e-mail instead: files, folders, Maildir folders and mbox files.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub eml: Vec<PathBuf>,
-    /// The queue of e-mail, and of lines that name none.
-    #[arg(long, default_value = "inbox", value_name = "QUEUE")]
-    pub queue: String,
+    /// The queue of e-mail, and of lines that name none. Default: inbox.
+    #[arg(long, value_name = "QUEUE")]
+    pub queue: Option<String>,
     /// How many submits may wait for their answers.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4096), value_name = "N")]
     pub in_flight: u16,
 }
+
+/// The queue of what names none.
+const DEFAULT_QUEUE: &str = "inbox";
 
 /// How one item ended.
 enum Outcome {
@@ -75,6 +79,7 @@ pub(crate) async fn run(common: &Common, submit: &Submit) -> Result<(), Failure>
     let progress = Arc::new(Progress::default());
     let input = Input::open(submit)?;
     let client = connection::connect(common, ClientType::MediaServer).await?;
+    check_queue(common, submit).await?;
     let items = input.read_beside(usize::from(submit.in_flight), Arc::clone(&progress));
     let bar = output.progress(0);
     let teller = Teller::new(common, &client, &bar);
@@ -112,6 +117,14 @@ pub(crate) async fn run(common: &Common, submit: &Submit) -> Result<(), Failure>
         None if input_failed => Err(Failure::Partly("a part of the input could not be used".to_owned())),
         None => Ok(()),
     }
+}
+
+/// A queue that all goes to must be there: else each item fails, or was submitted to another queue before. Lines may all
+/// name queues of their own, so for them the default is not checked.
+async fn check_queue(common: &Common, submit: &Submit) -> Result<(), Failure> {
+    let default = (!submit.eml.is_empty()).then_some(DEFAULT_QUEUE);
+    let Some(queue) = submit.queue.as_deref().or(default) else { return Ok(()) };
+    names::check_queues([queue], &Inspector::connect(common).await?.queues().await?)
 }
 
 async fn submit_one(client: &Client, teller: &Teller, item: Item, progress: &Progress) -> (Place, Outcome) {
@@ -195,8 +208,12 @@ enum Input {
 
 impl Input {
     fn open(submit: &Submit) -> Result<Self, Failure> {
+        let queue = submit.queue.clone().unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
         if !submit.eml.is_empty() {
-            return Ok(Self::Emails(Emails { paths: submit.eml.clone(), queue: submit.queue.clone() }));
+            for path in &submit.eml {
+                path.metadata().map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+            }
+            return Ok(Self::Emails(Emails { paths: submit.eml.clone(), queue }));
         }
         let reader: Box<dyn BufRead + Send> = match &submit.file {
             Some(path) if path.as_os_str() != "-" => {
@@ -206,7 +223,7 @@ impl Input {
             }
             _ => Box::new(BufReader::new(io::stdin())),
         };
-        Ok(Self::Lines(Lines { reader, queue: submit.queue.clone() }))
+        Ok(Self::Lines(Lines { reader, queue }))
     }
 
     /// Reads on a thread of its own, at most `ahead` items further than they are taken.

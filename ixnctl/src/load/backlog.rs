@@ -2,7 +2,7 @@
 
 use futures::StreamExt as _;
 use indicatif::ProgressBar;
-use ixn_client::{Client, IdempotencyKey, RequestOptions};
+use ixn_client::{IdempotencyKey, RequestOptions};
 use ixn_proto::ClientType;
 
 use super::names::QUEUED;
@@ -36,7 +36,7 @@ pub(super) async fn fill(common: &Common, interactions: u64, bar: &ProgressBar) 
         bar.inc(1);
     }
     drop(answers);
-    Client::close(&client).await;
+    client.close().await;
     bar.reset();
     Ok(())
 }

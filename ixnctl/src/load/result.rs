@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::ledger::{Counts, Faults};
 use super::quantiles::Quantiles;
 
+const MEBIBYTE: f64 = 1_048_576.0;
+
 /// What a run found.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -52,6 +54,8 @@ impl Found {
     pub(crate) fn object(&self) -> Value {
         let Counts { ended, errors, missed_offers, events, gaps, .. } = self.counts;
         let Faults { lost, duplicated, double_owned } = self.faults;
+        let server = self.server.as_ref();
+        let round_trip = server.and_then(round_trip).map(|time| time.as_secs_f64() * 1e3);
         json!({
             "lifecycles": ended,
             "seconds": self.time.as_secs_f64(),
@@ -68,11 +72,11 @@ impl Found {
             "reporting_gaps": gaps,
             "sent_late_ms": Quantiles::object(self.late),
             "tool_processor_share": self.tool_share(),
-            "server_rss_bytes": Value::Null,
+            "server_rss_bytes": server.and_then(memory_bytes),
             "database": {
-                "kind": self.server.as_ref().map(|server| server.database_kind.as_str()),
-                "fsync": Value::Null,
-                "round_trip_ms": Value::Null,
+                "kind": server.map(|server| server.database_kind.as_str()),
+                "fsync": server.and_then(|server| server.database_fsync),
+                "round_trip_ms": round_trip,
             },
         })
     }
@@ -81,7 +85,9 @@ impl Found {
     pub(crate) fn lines(&self) -> String {
         let Counts { acknowledged, ended, errors, missed_offers, events, gaps, .. } = self.counts;
         let Faults { lost, duplicated, double_owned } = self.faults;
-        let database = self.server.as_ref().map_or("-", |server| server.database_kind.as_str());
+        let database = self.server.as_ref().map_or("-".to_owned(), database);
+        let memory = self.server.as_ref().and_then(memory_bytes);
+        let memory = memory.map_or("-".to_owned(), |bytes| format!("{:.0} MiB", bytes as f64 / MEBIBYTE));
         let share = self.tool_share().map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0));
         format!(
             "lifecycles        {acknowledged} submitted, {ended} ended, {:.0} a second, {:.1} s\n\
@@ -92,6 +98,7 @@ impl Found {
              faults            {errors} errors, {lost} lost, {duplicated} duplicated, {double_owned} double owned\n\
              reporting         {events} events, {gaps} gaps, {missed_offers} offers missed\n\
              database          {database}\n\
+             server's memory   {memory}\n\
              this program      {share} of one processor",
             self.per_second(),
             self.time.as_secs_f64(),
@@ -100,6 +107,28 @@ impl Found {
             Quantiles::line(self.late),
         )
     }
+}
+
+/// The memory of the server, if it tells.
+fn memory_bytes(server: &GetServerResponse) -> Option<u64> {
+    Some(server.resident_memory_bytes).filter(|bytes| *bytes > 0)
+}
+
+/// How long the database takes for a commit, if the server tells.
+fn round_trip(server: &GetServerResponse) -> Option<Duration> {
+    Some(Duration::from_micros(server.database_round_trip_microseconds)).filter(|time| !time.is_zero())
+}
+
+/// The database, for people.
+fn database(server: &GetServerResponse) -> String {
+    let fsync = match server.database_fsync {
+        Some(true) => ", fsync",
+        Some(false) => ", no fsync: a crash loses commits",
+        None => "",
+    };
+    let round_trip = round_trip(server)
+        .map_or(String::new(), |time| format!(", {:.1} ms a commit", time.as_secs_f64() * 1e3));
+    format!("{}{fsync}{round_trip}", server.database_kind)
 }
 
 #[cfg(test)]
@@ -129,6 +158,26 @@ mod tests {
         assert_eq!(object["tool_processor_share"], 0.5);
         assert_eq!(object["database"]["kind"], "sqlite");
         assert_eq!(object["server_rss_bytes"], Value::Null);
+        assert_eq!(object["database"]["fsync"], Value::Null);
+        assert_eq!(object["database"]["round_trip_ms"], Value::Null);
+    }
+
+    #[test]
+    fn what_the_server_tells_of_itself_is_in_the_result() {
+        let server = GetServerResponse {
+            database_kind: "postgresql".to_owned(),
+            database_fsync: Some(true),
+            database_round_trip_microseconds: 2_500,
+            resident_memory_bytes: 64 << 20,
+            ..Default::default()
+        };
+        let found = Found { server: Some(server), ..found() };
+        let object = found.object();
+        assert_eq!(object["server_rss_bytes"], 64 << 20);
+        assert_eq!(object["database"], json!({"kind": "postgresql", "fsync": true, "round_trip_ms": 2.5}));
+        let lines = found.lines();
+        assert!(lines.contains("database          postgresql, fsync, 2.5 ms a commit\n"), "{lines}");
+        assert!(lines.contains("server's memory   64 MiB\n"), "{lines}");
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(crate) async fn run(
     plan: Plan,
     bar: &ProgressBar,
 ) -> Result<(Found, Option<String>), Failure> {
-    let inspector = Inspector::new(common)?;
+    let inspector = Inspector::connect(common).await?;
     inspector.server().await?;
     if plan.queued > 0 {
         backlog::fill(common, plan.queued, bar).await?;
@@ -133,7 +133,7 @@ pub(super) async fn connect(common: &Common, name: &str, client_type: ClientType
         request_deadline: REQUEST_DEADLINE,
         ..ClientOptions::new(&common.server, format!("{}/{name}", common.client_name), client_type)
     };
-    Client::connect(options).await.map_err(|error| connection::failure(common, error))
+    connection::connect_with(common, options).await
 }
 
 async fn logical(

@@ -24,7 +24,8 @@ pub(super) enum Json {
 /// # Errors
 /// A sentence: where it is not JSON, and why.
 pub(super) fn read(text: &str) -> Result<Json, String> {
-    serde_json::from_str(text).map_err(|error| {
+    // The end of the line is not a line of its own.
+    serde_json::from_str(text.trim_end()).map_err(|error| {
         let said = error.to_string();
         let said = said.split(" at line ").next().unwrap_or_default();
         let reason = match said {
@@ -129,6 +130,7 @@ mod tests {
         for (text, column, part) in [
             ("nonsense", 2, "quotation marks"),
             (r#"{"a":1"#, 6, "it ends too early"),
+            ("{\"a\":1\r\n", 6, "it ends too early"),
             (r#"{a:1}"#, 2, "a name must stand"),
             (r#"{"a":1} {}"#, 9, "something follows"),
             (r#"{"a":1,}"#, 8, "trailing comma"),

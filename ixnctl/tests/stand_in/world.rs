@@ -1,14 +1,15 @@
 //! The stand-in's state, and what requests do to it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    AgentLoginInfo, ClientEnvelope, ErrorCode, EventAck, EventError, EventInvite, EventProcessingStopped,
-    EventPulledInteractions, EventReportingGap, EventReportingStateEnd, EventWorkbinContent,
-    EventWorkbinTypesInfo, HeldInteraction, InteractionProperties, InteractionState, PulledInteraction,
-    RequestSubmit, ServerEnvelope, ServerMessage, WorkbinInfo, WorkbinOwnerType, WorkbinTypeInfo,
+    AgentLoginInfo, ClientEnvelope, ClientType, ErrorCode, EventAck, EventError, EventInvite,
+    EventProcessingStopped, EventPulledInteractions, EventReportingGap, EventReportingStateEnd,
+    EventWorkbinContent, EventWorkbinTypesInfo, HeldInteraction, InteractionProperties, InteractionState,
+    PulledInteraction, RequestSubmit, ServerEnvelope, ServerMessage, WorkbinInfo, WorkbinOwnerType,
+    WorkbinTypeInfo,
 };
 use prost::Message as _;
 use tokio::sync::mpsc::WeakSender;
@@ -31,6 +32,16 @@ pub struct World {
     pub refusals_without_database: u64,
     /// So many accepts are refused; then they are not.
     pub refused_accepts: u64,
+    /// So many stops are carried out and not answered: the connection is lost, as it is when a server is killed.
+    pub lost_answers_to_stops: u64,
+    /// So many requests that are repeated after that find the database away.
+    pub refusals_after_loss: u64,
+    /// A media type that the configuration does not have.
+    pub unknown_media_type: Option<String>,
+    /// Requests that were refused because their agent was not logged in.
+    pub not_logged_in: u64,
+    /// Who registered as an agent application: its requests need a login.
+    agent_applications: HashSet<Session>,
     /// The reporting events that are held, the oldest first.
     reported: Vec<ServerEnvelope>,
     last_number: u64,
@@ -68,9 +79,23 @@ impl World {
         }
         let body = ClientEnvelope { request: Some(request.clone()), ..Default::default() }.encode_to_vec();
         let key = envelope.idempotency_key;
+        let stopped_before = self.stopped;
+        let is_change = matches!(request, Request::RequestStopProcessing(_) | Request::RequestAccept(_));
+        let database_is_away = self.lost_answers_to_stops == 0 && self.refusals_after_loss > 0 && is_change;
         let (answer, repeated) = match self.keys.get(&key) {
+            _ if database_is_away => {
+                self.refusals_after_loss -= 1;
+                (refusal(ErrorCode::DatabaseUnavailable), false)
+            }
             Some((first, _)) if *first != body => (refusal(ErrorCode::IdempotencyKeyReused), false),
             Some((_, answer)) => (answer.clone(), true),
+            None if is_change
+                && self.agent_applications.contains(&session)
+                && !self.agents.contains_key(&session) =>
+            {
+                self.not_logged_in += 1;
+                (refusal(ErrorCode::AgentNotLoggedIn), false)
+            }
             None => {
                 let answer = self.carry_out(session, request);
                 // Refusals are not kept: nothing was done.
@@ -82,6 +107,10 @@ impl World {
         };
         if self.lose_connection_after_accepts == Some(self.accepted) {
             self.lose_connection_after_accepts = None;
+            return false;
+        }
+        if self.lost_answers_to_stops > 0 && self.stopped > stopped_before {
+            self.lost_answers_to_stops -= 1;
             return false;
         }
         let event = match answer {
@@ -96,6 +125,12 @@ impl World {
 
     fn carry_out(&mut self, session: Session, request: Request) -> Result<EventAck, EventError> {
         match request {
+            Request::RequestRegisterClient(register) => {
+                if register.client_type() == ClientType::AgentApplication {
+                    self.agent_applications.insert(session);
+                }
+                Ok(EventAck::default())
+            }
             Request::RequestSubmit(_) if self.refusals_without_database > 0 => {
                 self.refusals_without_database -= 1;
                 refusal(ErrorCode::DatabaseUnavailable)
@@ -136,6 +171,15 @@ impl World {
                 if !["alice", "bob", "carol", "dave"].contains(&login.agent_id.as_str()) =>
             {
                 refusal(ErrorCode::UnknownAgent)
+            }
+            Request::RequestAgentLogin(login)
+                if self.unknown_media_type.is_some()
+                    && login
+                        .media_list
+                        .iter()
+                        .any(|media| Some(&media.media_type_name) == self.unknown_media_type.as_ref()) =>
+            {
+                refusal(ErrorCode::UnknownMediaType)
             }
             Request::RequestAgentLogin(login) => {
                 let mine = |interaction: &&InteractionProperties| interaction.assigned_to == login.agent_id;

@@ -17,7 +17,7 @@ use crate::{
     WhenRefusedForNow,
     codec::{PackedMessage, encode_body},
     connection::endpoint,
-    request_nature::{Nature, nature, waits_for_a_person},
+    request_nature::{Login, Nature, login, nature, waits_for_a_person},
     shared::Shared,
     state::{Failure, Outcome, Outgoing},
     task::{connect_first, run},
@@ -70,8 +70,8 @@ impl Client {
     /// and registers again, this client and its logical ones, whenever the connection is lost.
     ///
     /// # Errors
-    /// `InvalidOption`, `TlsUnsupported`, `RegistrationRefused` at once; `Unreachable` after
-    /// [`connect_deadline`](ClientOptions::connect_deadline).
+    /// `InvalidOption`, `TlsUnsupported`, `RegistrationRefused` at once; `Unreachable` or
+    /// `NotServing` after [`connect_deadline`](ClientOptions::connect_deadline).
     pub async fn connect(options: ClientOptions) -> Result<Self, ClientError> {
         let endpoint = endpoint(&options)?;
         check_profile(&options.client_name, options.client_type)?;
@@ -194,6 +194,7 @@ impl Client {
     ) -> Result<ServerEnvelope, ClientError> {
         let shared = &*self.handle.shared;
         let nature = nature(&request);
+        let login = if options.after_login { Login::Needed } else { login(&request) };
         let waited = options.deadline.unwrap_or_else(|| default_deadline(&shared.options, &request));
         let deadline = after(waited);
         let idempotency_key = match options.idempotency_key {
@@ -208,6 +209,7 @@ impl Client {
             body: encode_body(proxy_client_id, idempotency_key.clone(), options.extension, request),
             repeatable,
             outlives_connection: repeatable || nature != Nature::Session,
+            login,
             unanswered: false,
         };
         self.check_size(&outgoing)?;
@@ -269,6 +271,7 @@ impl Client {
             body: encode_body(proxy_client_id, String::new(), extension, event),
             repeatable: false,
             outlives_connection: false,
+            login: Login::Unconcerned,
             unanswered: true,
         };
         self.check_size(&outgoing)?;

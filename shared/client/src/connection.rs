@@ -35,6 +35,8 @@ pub(crate) struct Connection {
 pub(crate) enum AttemptError {
     /// It can succeed later.
     ForNow { reason: String, reconnect_after: Option<Duration> },
+    /// As that; it is the server that said so.
+    NotServing { refusal: Refusal, reconnect_after: Option<Duration> },
     /// The server refused the registration, and would again.
     Refused(Refusal),
 }
@@ -125,15 +127,15 @@ async fn registered(
                 Some(Event::EventError(error)) if answers || envelope.reference_id == 0 => {
                     let refusal = Refusal::from(error);
                     return Err(if refusal.is_for_now_at_registration() {
-                        AttemptError::for_now(refusal.to_string())
+                        AttemptError::NotServing { refusal, reconnect_after: None }
                     } else {
                         AttemptError::Refused(refusal)
                     });
                 }
                 Some(Event::EventClientDisconnected(event)) if envelope.proxy_client_id == 0 => {
                     let drain = Drain::from(event);
-                    return Err(AttemptError::ForNow {
-                        reason: drain.refusal.to_string(),
+                    return Err(AttemptError::NotServing {
+                        refusal: drain.refusal,
                         reconnect_after: Some(drain.reconnect_after),
                     });
                 }

@@ -22,13 +22,21 @@ pub enum ClientError {
         /// The address.
         server: String,
     },
-    /// Nobody could be reached, or nobody who serves.
+    /// Nobody could be reached.
     #[error("cannot connect to `{server}`: {reason}: check the address, and that the server is running")]
     Unreachable {
         /// The address.
         server: String,
         /// What happened at the last attempt.
         reason: String,
+    },
+    /// A server could be reached, and refuses for now: its database is away, it is ending, it waits to take over.
+    #[error("`{server}` refuses to serve for now: {refusal}: wait until it does")]
+    NotServing {
+        /// The address.
+        server: String,
+        /// What it said at the last attempt.
+        refusal: Refusal,
     },
     /// The server refused the registration.
     #[error("the server refused to register `{client_name}`: {refusal}")]
@@ -101,7 +109,9 @@ impl ClientError {
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Refused { code, .. } => ErrorCode::try_from(*code).ok(),
-            Self::RegistrationRefused { refusal, .. } => ErrorCode::try_from(refusal.code).ok(),
+            Self::RegistrationRefused { refusal, .. } | Self::NotServing { refusal, .. } => {
+                ErrorCode::try_from(refusal.code).ok()
+            }
             _ => None,
         }
     }

@@ -162,8 +162,21 @@ pub struct RequestOptions {
     pub deadline: Option<Duration>,
     /// What happens when the server refuses for now. Default: repeat.
     pub when_refused_for_now: WhenRefusedForNow,
+    /// Agents: the request is sent, and sent again, only while an agent is logged in through this registration. After
+    /// a lost connection it so waits for the answer to the login that the application sends, which is why who awaits
+    /// it must not keep that login waiting. Default: no.
+    pub after_login: bool,
     /// Further named values that travel beside the request. Default: none.
     pub extension: Option<KeyValueList>,
+}
+
+impl RequestOptions {
+    /// The request is repeated until it is answered, however long that takes, and always under the same key: over lost
+    /// connections, restarts of the server and times without its database. For work of which it must be known whether
+    /// it was done. It fails only when the server refuses it for good, or the client is over.
+    pub fn until_answered() -> Self {
+        Self { deadline: Some(Duration::MAX), ..Self::default() }
+    }
 }
 
 /// Which idempotency key a request carries.

@@ -39,6 +39,29 @@ pub(crate) fn nature(request: &Request) -> Nature {
     }
 }
 
+/// What a request has to do with the login of its registration's agent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Login {
+    /// Nothing.
+    #[default]
+    Unconcerned,
+    /// It logs the agent in.
+    Begins,
+    /// It logs him out.
+    Ends,
+    /// It is sent only while he is logged in.
+    Needed,
+}
+
+/// What a request has to do with a login, when its options do not say that it needs one.
+pub(crate) fn login(request: &Request) -> Login {
+    match request {
+        Request::RequestAgentLogin(_) => Login::Begins,
+        Request::RequestAgentLogout(_) => Login::Ends,
+        _ => Login::Unconcerned,
+    }
+}
+
 /// Whether a person decides when the answer comes.
 pub(crate) fn waits_for_a_person(request: &Request) -> bool {
     match request {

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     ClientError, ClientEvent, ClientOptions,
     codec::{PackedMessage, encode_body},
+    request_nature::Login,
     state::{NextMessage, Outgoing, State},
     trouble::Troubles,
 };
@@ -78,6 +79,7 @@ impl Shared {
             body: encode_body(proxy_client_id, String::new(), None, request),
             repeatable: false,
             outlives_connection: false,
+            login: Login::Unconcerned,
             unanswered: false,
         };
         if self.state.lock().remove_logical(proxy_client_id, Some(farewell)) {

@@ -11,6 +11,7 @@ use crate::{
     client::after,
     codec::encode_body,
     connection::{AttemptError, Connection, open, status_text},
+    request_nature::Login,
     shared::Shared,
     state::{Delivery, Drain, Outgoing},
 };
@@ -29,25 +30,27 @@ pub(crate) async fn connect_first(
     let deadline = after(options.connect_deadline);
     let mut attempt = 0;
     loop {
-        let error = match open(shared, endpoint).await {
+        let server = options.server.clone();
+        let (error, reconnect_after) = match open(shared, endpoint).await {
             Ok(connection) => return Ok(connection),
-            Err(error) => error,
-        };
-        match error {
-            AttemptError::Refused(refusal) => {
+            Err(AttemptError::Refused(refusal)) => {
                 let client_name = options.client_name.clone();
                 return Err(ClientError::RegistrationRefused { client_name, refusal });
             }
-            AttemptError::ForNow { reason, reconnect_after } => {
-                tracing::debug!(server = options.server, reason, "cannot connect yet");
-                let retry_at = Instant::now() + shared.state.lock().reconnect_wait(attempt, reconnect_after);
-                if retry_at >= deadline {
-                    return Err(ClientError::Unreachable { server: options.server.clone(), reason });
-                }
-                sleep_until(retry_at).await;
-                attempt += 1;
+            Err(AttemptError::ForNow { reason, reconnect_after }) => {
+                (ClientError::Unreachable { server, reason }, reconnect_after)
             }
+            Err(AttemptError::NotServing { refusal, reconnect_after }) => {
+                (ClientError::NotServing { server, refusal }, reconnect_after)
+            }
+        };
+        tracing::debug!(%error, "cannot connect yet");
+        let retry_at = Instant::now() + shared.state.lock().reconnect_wait(attempt, reconnect_after);
+        if retry_at >= deadline {
+            return Err(error);
         }
+        sleep_until(retry_at).await;
+        attempt += 1;
     }
 }
 
@@ -105,6 +108,10 @@ async fn connect_again(
             }
             Err(AttemptError::ForNow { reason, reconnect_after }) => {
                 tracing::debug!(server = shared.options.server, reason, "cannot connect yet");
+                asked = reconnect_after;
+            }
+            Err(AttemptError::NotServing { refusal, reconnect_after }) => {
+                tracing::debug!(server = shared.options.server, %refusal, "cannot connect yet");
                 asked = reconnect_after;
             }
             Err(AttemptError::Refused(refusal)) => {
@@ -211,6 +218,7 @@ fn register_due(shared: &Arc<Shared>) {
             body,
             repeatable: false,
             outlives_connection: false,
+            login: Login::Unconcerned,
             unanswered: false,
         });
     }

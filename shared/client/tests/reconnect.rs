@@ -176,6 +176,23 @@ async fn nobody_there_is_an_error_after_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_for_now_is_not_one_that_is_not_there() {
+    let mut server = StandIn::start();
+    let mut options = server.options(ClientType::MediaServer);
+    options.connect_deadline = Duration::ZERO;
+    let serve = async {
+        let mut connection = server.accept().await;
+        let registration = connection.next().await;
+        connection.send([refuse(&registration, ErrorCode::DatabaseUnavailable)]).await;
+        connection
+    };
+    let (client, _connection) = tokio::join!(Client::connect(options), serve);
+    let error = client.unwrap_err();
+    assert!(matches!(error, ClientError::NotServing { .. }), "{error:?}");
+    assert_eq!(error.code(), Some(ErrorCode::DatabaseUnavailable));
+}
+
+#[tokio::test]
 async fn a_server_that_never_answers_the_registration_is_an_error_too() {
     let mut server = StandIn::start();
     let mut options = server.options(ClientType::MediaServer);

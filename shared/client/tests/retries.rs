@@ -275,3 +275,80 @@ async fn refusals_for_now_and_losses_can_be_watched_until_they_are_over() {
     let (answer, _connection) = tokio::join!(client.submit(submit("1")), serve);
     assert_eq!(answer.unwrap().interaction_id, "1");
 }
+
+#[tokio::test]
+async fn until_answered_means_the_same_key_however_long_it_takes() {
+    let mut server = StandIn::start();
+    let mut options = server.options(ClientType::MediaServer);
+    options.request_deadline = Duration::from_millis(50);
+    let (client, mut connection) = server.client(options).await;
+    let client = client.with(RequestOptions::until_answered());
+    let serve = async {
+        let first = connection.next().await;
+        // Its answer does not come: the connection is lost, and then the database is away for longer than a deadline.
+        connection.end();
+        let mut connection = server.accept_registered(info()).await;
+        let away_since = tokio::time::Instant::now();
+        loop {
+            let again = connection.next().await;
+            assert_eq!(content(&again), content(&first));
+            if away_since.elapsed() > Duration::from_millis(200) {
+                connection.send([ack(&again)]).await;
+                return connection;
+            }
+            connection.send([refuse(&again, ErrorCode::DatabaseUnavailable)]).await;
+        }
+    };
+    let (answer, _connection) = tokio::join!(client.stop("1"), serve);
+    answer.unwrap();
+}
+
+#[tokio::test]
+async fn what_needs_a_login_is_sent_again_after_the_answer_to_the_next_one() {
+    let mut server = StandIn::start();
+    let options = server.options(ClientType::AgentApplication);
+    let (client, mut connection) = server.client(options).await;
+    let after_login = RequestOptions { after_login: true, ..RequestOptions::until_answered() };
+    let working = client.with(after_login);
+    let login = async || {
+        let login = client.agent_login(RequestAgentLogin::default()).await;
+        login.map(drop)
+    };
+    let first_login = async {
+        let request = connection.next().await;
+        connection.send([ack(&request)]).await;
+    };
+    let (logged_in, ()) = tokio::join!(login(), first_login);
+    logged_in.unwrap();
+    let lost = async {
+        let sent = connection.next().await;
+        connection.end();
+        (sent, server.accept_registered(info()).await)
+    };
+    let ask = async {
+        let (stopped, (sent, connection)) = tokio::join!(working.stop("sent"), async {
+            let (sent, mut connection) = lost.await;
+            let serve = async {
+                // A refused login holds it back as well.
+                let request = connection.next().await;
+                connection.send([refuse(&request, ErrorCode::AgentAlreadyLoggedIn)]).await;
+                let request = connection.next().await;
+                assert!(matches!(request.request, Some(Request::RequestAgentLogin(_))), "{request:?}");
+                connection.send([ack(&request)]).await;
+                let again = connection.next().await;
+                assert_eq!(again, sent, "the same key");
+                connection.send([ack(&again)]).await;
+            };
+            let logins = async {
+                assert!(login().await.is_err());
+                login().await.unwrap();
+            };
+            tokio::join!(serve, logins);
+            (sent, connection)
+        });
+        stopped.unwrap();
+        assert!(!sent.idempotency_key.is_empty());
+        connection.send([]).await;
+    };
+    patiently("the repeated stop", Box::pin(ask)).await;
+}

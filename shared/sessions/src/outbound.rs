@@ -109,8 +109,22 @@ pub fn outbound<E>(limits: Limits) -> (Outbound<E>, OutboundStream<E>) {
 }
 
 impl<E> Outbound<E> {
-    /// Queues an encoded envelope for a logical client, behind what already waits for that client.
+    /// Queues an encoded envelope for a logical client, behind what already waits for that client, and wakes the stream.
+    ///
+    /// # Errors
+    /// Too much waits, or the stream has ended.
     pub fn push(&self, client: u32, envelope: Bytes) -> Result<(), PushError> {
+        self.queue(client, envelope)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// As [`Outbound::push`], but the stream may sleep on until [`Outbound::wake`]: what is queued before that goes out in
+    /// as few messages as it can.
+    ///
+    /// # Errors
+    /// As [`Outbound::push`].
+    pub fn queue(&self, client: u32, envelope: Bytes) -> Result<(), PushError> {
         let mut queues = self.queues.lock();
         if queues.closed.is_some() || queues.reader_gone {
             return Err(PushError::Closed);
@@ -133,12 +147,15 @@ impl<E> Outbound<E> {
         queue.envelopes.push_back(envelope);
         queue.bytes += size;
         *bytes += size;
-        let waker = queues.waker.take();
-        drop(queues);
+        Ok(())
+    }
+
+    /// Wakes the stream: there is something to send.
+    pub fn wake(&self) {
+        let waker = self.queues.lock().waker.take();
         if let Some(waker) = waker {
             waker.wake();
         }
-        Ok(())
     }
 
     /// Forgets what waits for a logical client.
@@ -267,11 +284,21 @@ impl<E> Drop for OutboundStream<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use futures::StreamExt;
     use futures::executor::block_on;
 
     fn limits(client_bytes: usize, connection_bytes: usize, message_bytes: usize) -> Limits {
         Limits { client_bytes, connection_bytes, message_bytes }
+    }
+
+    struct Wakes(AtomicUsize);
+
+    impl std::task::Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Takes a message apart again.
@@ -319,6 +346,22 @@ mod tests {
         }
         let message = block_on(stream.next()).unwrap().unwrap();
         assert_eq!(envelopes(&message).iter().map(Vec::len).collect::<Vec<_>>(), sizes);
+    }
+
+    #[test]
+    fn what_is_queued_goes_out_when_the_stream_is_woken() {
+        let (out, mut stream) = outbound::<()>(Limits::default());
+        let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut context = Context::from_waker(&waker);
+        assert!(stream.poll_next_unpin(&mut context).is_pending());
+        out.queue(1, text("a")).unwrap();
+        out.queue(1, text("b")).unwrap();
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        out.wake();
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        let message = block_on(stream.next()).unwrap().unwrap();
+        assert_eq!(envelopes(&message), [b"a", b"b"]);
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl Engine {
         state.media.clear();
         let handled: Vec<_> = state.handled.iter().copied().collect();
         self.relist(agent);
-        self.withdraw_offers(agent, None, &server_reason("Logout", "the agent has logged out"));
+        let told = reason.clone().unwrap_or_else(|| server_reason("Logout", "the agent has logged out"));
+        self.withdraw_offers(agent, None, &told);
         for key in handled {
             self.leave(key, agent, InteractionOperation::Logout, actor, reason.clone());
         }

@@ -10,6 +10,7 @@ use crate::agents::Reason;
 use crate::commit::InteractionKey;
 use crate::engine::{Engine, Timer};
 use crate::interaction::{Interaction, Invitation};
+use crate::invariants;
 use crate::names::AgentId;
 use crate::requests::Waiter;
 use crate::wire::{Actor, server_reason};
@@ -17,6 +18,7 @@ use crate::wire::{Actor, server_reason};
 impl Engine {
     /// Offers a routed interaction to an agent. The invitation goes out when the user data is at hand.
     pub(crate) fn invite(&mut self, key: InteractionKey, agent: AgentId) {
+        debug_assert!(invariants::may_be_invited(self, key, agent), "{agent:?} has no room for {key}");
         let ticket = self.counters.next_ticket;
         self.counters.next_ticket += 1;
         let now = self.now;

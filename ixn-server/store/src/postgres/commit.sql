@@ -1,5 +1,7 @@
 -- One commit. The main statement runs first, so the log's number decides before a row is touched; the others follow
 -- within the same snapshot and the same transaction. Their keys are disjoint.
+-- The commit before must be there, in the same epoch: without it the epoch is null, which the log refuses. It is read from
+-- its own partition: a plan over the whole log would lock every partition with every commit, and none could be dropped.
 WITH hot AS (
     INSERT INTO interactions (key, row)
     SELECT unnest($12::bigint[]), unnest($13::bytea[])
@@ -24,4 +26,4 @@ WITH hot AS (
 )
 INSERT INTO commit_log
     (seq, epoch, hash, first_event, last_event, counters, changed_ids, events, events_bytes, format, at)
-VALUES ($1::bigint, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+VALUES ($1::bigint, (SELECT epoch FROM PREDECESSORS_PARTITION WHERE seq = $1::bigint - 1 AND epoch = $2), $3, $4, $5, $6, $7, $8, $9, $10, $11)

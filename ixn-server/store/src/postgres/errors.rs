@@ -12,6 +12,8 @@ use crate::{CommitError, StoreError};
 pub(super) enum Verdict {
     /// The number is in the log already: ours, or another server's.
     NumberTaken,
+    /// The commit before is not in the log, or its partition is gone.
+    NoPredecessor,
     /// The log, or the table of idempotency keys, has no partition for the number.
     NoPartition,
     /// Anything else.
@@ -43,6 +45,11 @@ fn verdict_of_response(error: &PgDatabaseError) -> Verdict {
     match error.code() {
         // A partition's name starts with its table's.
         "23505" if table.starts_with("commit_log") => return Verdict::NumberTaken,
+        "23502" if table.starts_with("commit_log") && error.column() == Some("epoch") => {
+            return Verdict::NoPredecessor;
+        }
+        // Which table it is stands in the words only; what is there tells.
+        "42P01" => return Verdict::NoPredecessor,
         "23514" if table == "commit_log" || table == "idempotency" => return Verdict::NoPartition,
         _ => {}
     }

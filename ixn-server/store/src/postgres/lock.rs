@@ -1,7 +1,7 @@
 //! The lock that says which server owns the database: a session-level advisory lock on a connection of its own.
 //!
 //! It keeps honest servers apart and lets a newcomer wait. The fence is the commit log: a server that loses this
-//! connection goes on, and tries to get the lock back.
+//! connection goes on, and tries to get the lock back. After PostgreSQL was away the holder comes first: who waits lets it.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::session::{Purpose, Sessions, within};
+use crate::connections::Open;
 use crate::{StoreError, Waiting};
 
 /// `IXN-SERV` in ASCII. Advisory locks are per database.
@@ -20,6 +21,10 @@ const TRY_EVERY: Duration = Duration::from_millis(200);
 /// How often the holder looks whether its connection lives.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// How often a waiting server tries to reach a database that went away.
+const CONNECT_EVERY: Duration = Duration::from_secs(1);
+/// How long it then leaves the lock to who held it before: that one looks every second.
+const HOLDER_FIRST: Duration = Duration::from_secs(5);
 
 /// Keeps the lock until it is dropped.
 pub(super) struct Lock {
@@ -33,19 +38,48 @@ impl Drop for Lock {
     }
 }
 
-/// Waits for the lock, naming the holder to `waiting`.
+/// Waits for the lock, naming the holder to `waiting`. A database that goes away meanwhile is waited for too, and the holder
+/// is named again.
 pub(super) async fn lock(sessions: &Sessions, waiting: Waiting<'_>) -> Result<Lock, StoreError> {
     let mut connection = sessions.connect(Purpose::Watch).await?;
+    loop {
+        match wait(&mut connection, waiting).await {
+            Ok(()) => return Ok(Lock { keeper: tokio::spawn(keep(sessions.clone(), connection)) }),
+            Err(StoreError::Unavailable(error)) => {
+                tracing::warn!(
+                    error,
+                    "the database went away while this server waited for it; connecting again"
+                );
+                connection = connect_again(sessions).await?;
+                tracing::info!("the database is there again; waiting for the server that held it");
+                sleep(HOLDER_FIRST).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn connect_again(sessions: &Sessions) -> Result<Open<PgConnection>, StoreError> {
+    loop {
+        sleep(CONNECT_EVERY).await;
+        match sessions.connect(Purpose::Watch).await {
+            Err(StoreError::Unavailable(_)) => {}
+            connected => return connected,
+        }
+    }
+}
+
+async fn wait(connection: &mut PgConnection, waiting: Waiting<'_>) -> Result<(), StoreError> {
     let mut named = None;
-    while !try_lock(&mut connection).await? {
-        let holder = holder(&mut connection).await?;
+    while !try_lock(connection).await? {
+        let holder = holder(connection).await?;
         if holder.is_some() && holder != named {
             waiting(holder.as_deref().unwrap_or_default());
             named = holder;
         }
         sleep(TRY_EVERY).await;
     }
-    Ok(Lock { keeper: tokio::spawn(keep(sessions.clone(), connection)) })
+    Ok(())
 }
 
 async fn try_lock(connection: &mut PgConnection) -> Result<bool, StoreError> {
@@ -68,33 +102,40 @@ async fn holder(connection: &mut PgConnection) -> Result<Option<String>, StoreEr
     within(ANSWER_TIME, "asking for the lock's holder", find.fetch_optional(connection)).await
 }
 
-async fn keep(sessions: Sessions, first: PgConnection) {
+async fn keep(sessions: Sessions, first: Open<PgConnection>) {
     let mut held = Some(first);
+    let mut told = false;
     loop {
         sleep(CHECK_EVERY).await;
         held = match held {
             Some(connection) => check(connection).await,
-            None => regain(&sessions).await,
+            None => regain(&sessions, &mut told).await,
         };
     }
 }
 
-async fn check(mut connection: PgConnection) -> Option<PgConnection> {
-    let ping = sqlx::raw_sql("SELECT 1").execute(&mut connection);
+async fn check(mut connection: Open<PgConnection>) -> Option<Open<PgConnection>> {
+    let ping = sqlx::raw_sql("SELECT 1").execute(&mut *connection);
     match within(ANSWER_TIME, "checking the lock", ping).await {
         Ok(_) => Some(connection),
         Err(error) => {
-            tracing::warn!(%error, "the connection that holds the database's lock is lost; trying to get it back");
+            // Most often the whole database is away; then the writer says so.
+            tracing::debug!(%error, "the connection that holds the database's lock is lost; trying to get it back");
             None
         }
     }
 }
 
-async fn regain(sessions: &Sessions) -> Option<PgConnection> {
+async fn regain(sessions: &Sessions, told: &mut bool) -> Option<Open<PgConnection>> {
     let mut connection = sessions.connect(Purpose::Watch).await.ok()?;
     if try_lock(&mut connection).await.ok()? {
-        tracing::info!("the database's lock is held again");
+        tracing::debug!("the database's lock is held again");
+        *told = false;
         return Some(connection);
+    }
+    if !std::mem::replace(told, true) {
+        let holder = holder(&mut connection).await.ok().flatten();
+        tracing::warn!(holder, "the database's lock was lost, and somebody else has it now");
     }
     None
 }

@@ -12,13 +12,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use ixn_engine::commit::{AgentName, CommitNumber, EventNumber, IdempotencyRow, InteractionKey, TakenOver};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgConnection, PgPool, Postgres, Row};
 
 use self::errors::store_error;
 use self::partitions::{COMMIT_LOG, Expiry, IDEMPOTENCY, Old, TABLES};
 use self::session::{Purpose, Sessions, within};
 use self::writer::PostgresWriter;
+use crate::connections::Open;
 use crate::format::{self, COMMIT_BEFORE_SQL, unpack, unsigned};
 use crate::record::check_format;
 use crate::{Database, DatabaseInfo, Inspection, LogRecord, OpenOptions, StoreError, Waiting, Writer};
@@ -37,7 +39,7 @@ const READ_TIME: Duration = Duration::from_secs(65);
 /// As [`crate::inspect`].
 pub(crate) async fn inspect(url: &str, options: &OpenOptions) -> Result<Inspection, StoreError> {
     let mut connection = Sessions::new(url, options)?.connect(Purpose::Watch).await?;
-    let read_only = sqlx::raw_sql("SET default_transaction_read_only = on").execute(&mut connection);
+    let read_only = sqlx::raw_sql("SET default_transaction_read_only = on").execute(&mut *connection);
     within(READ_TIME, "looking at the database", read_only).await?;
     schema::check(&mut connection, options.allow_unsafe_durability).await?;
     let schema_version = schema::version(&mut connection).await?;
@@ -63,7 +65,7 @@ pub(crate) struct PostgresDatabase {
 #[derive(Default)]
 struct Maintenance {
     /// `None` before the first use and after an error.
-    connection: Option<PgConnection>,
+    connection: Option<Open<PgConnection>>,
     expiry: Expiry,
 }
 
@@ -86,15 +88,37 @@ impl PostgresDatabase {
         what: &str,
         query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
     ) -> Result<Vec<PgRow>, StoreError> {
-        within(READ_TIME, what, query.fetch_all(&self.readers)).await
+        let mut reader = self.reader().await?;
+        within(READ_TIME, what, query.fetch_all(&mut **reader)).await
+    }
+
+    async fn read_log_extent(&self) -> Result<(CommitNumber, u64), StoreError> {
+        let mut reader = self.reader().await?;
+        let oldest = sqlx::query_scalar("SELECT seq FROM commit_log ORDER BY seq LIMIT 1");
+        let oldest: Option<i64> =
+            within(READ_TIME, "reading the commit log", oldest.fetch_optional(&mut **reader)).await?;
+        let bytes = sqlx::query_scalar(
+            "SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint FROM pg_inherits
+             WHERE inhparent = to_regclass('commit_log')",
+        );
+        let bytes: i64 =
+            within(READ_TIME, "measuring the commit log", bytes.fetch_one(&mut **reader)).await?;
+        Ok((CommitNumber(unsigned(oldest.unwrap_or(0))?), unsigned(bytes)?))
+    }
+
+    async fn reader(&self) -> Result<Open<PoolConnection<Postgres>>, StoreError> {
+        Ok(self.sessions.open.open(self.readers.acquire().await.map_err(store_error)?))
     }
 }
 
 #[async_trait]
 impl Database for PostgresDatabase {
     async fn info(&self) -> Result<DatabaseInfo, StoreError> {
-        let mut connection = self.readers.acquire().await.map_err(store_error)?;
-        schema::info(&mut connection).await
+        schema::info(&mut *self.reader().await?).await
+    }
+
+    fn open_connections(&self) -> usize {
+        self.sessions.open.count() + self.readers.num_idle()
     }
 
     async fn lock(&self, waiting: Waiting<'_>) -> Result<(), StoreError> {
@@ -222,24 +246,23 @@ impl Database for PostgresDatabase {
     async fn commit_before(&self, event: EventNumber) -> Result<Option<CommitNumber>, StoreError> {
         let select = sqlx::query_as::<_, (i64, i64, i64)>(COMMIT_BEFORE_SQL)
             .bind(i64::try_from(event.0).unwrap_or(i64::MAX));
+        let mut reader = self.reader().await?;
         let found =
-            within(READ_TIME, "searching the commit log", select.fetch_optional(&self.readers)).await?;
+            within(READ_TIME, "searching the commit log", select.fetch_optional(&mut **reader)).await?;
         let Some((seq, first, last)) = found else { return Ok(None) };
         Ok(format::commit_before(event.0, unsigned(seq)?, unsigned(first)?, unsigned(last)?)
             .map(CommitNumber))
     }
 
     async fn log_extent(&self) -> Result<(CommitNumber, u64), StoreError> {
-        let oldest = sqlx::query_scalar("SELECT seq FROM commit_log ORDER BY seq LIMIT 1");
-        let oldest: Option<i64> =
-            within(READ_TIME, "reading the commit log", oldest.fetch_optional(&self.readers)).await?;
-        let bytes = sqlx::query_scalar(
-            "SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint FROM pg_inherits
-             WHERE inhparent = to_regclass('commit_log')",
-        );
-        let bytes: i64 =
-            within(READ_TIME, "measuring the commit log", bytes.fetch_one(&self.readers)).await?;
-        Ok((CommitNumber(unsigned(oldest.unwrap_or(0))?), unsigned(bytes)?))
+        let extent = self.read_log_extent().await;
+        if extent.is_err()
+            && let Ok(mut maintenance) = self.maintenance.try_lock()
+        {
+            // Upkeep halts until the log can be read again. Its connection, likely lost too, is not kept as if it were open.
+            maintenance.connection = None;
+        }
+        extent
     }
 
     async fn maintain(

@@ -12,7 +12,7 @@ use crate::StoreError;
 /// A table that is partitioned by ranges of commit numbers. Its partitions are named `TABLE_LOWER_UPPER`.
 pub(super) struct Table {
     name: &'static str,
-    /// Numbers of one partition.
+    /// Numbers of one partition. The first begins at 0. Never to be changed: names are worked out from it.
     numbers: i64,
     /// Numbers for which there is always room ahead.
     ahead: i64,
@@ -38,6 +38,16 @@ struct Partition {
 }
 
 impl Table {
+    /// The first number of the partition that holds this number.
+    pub(super) fn lower_of(&self, seq: i64) -> i64 {
+        seq - seq.rem_euclid(self.numbers)
+    }
+
+    /// The name of the partition that begins with this number.
+    pub(super) fn name_of(&self, lower: i64) -> String {
+        format!("{}_{lower}_{}", self.name, lower + self.numbers)
+    }
+
     /// `None`: not a name of a partition of ours.
     fn partition(&self, name: &str, attached: bool, detaching: bool) -> Option<Partition> {
         let (lower, upper) = name.strip_prefix(self.name)?.strip_prefix('_')?.split_once('_')?;
@@ -236,6 +246,15 @@ mod tests {
         assert_eq!((partition.lower, partition.upper), (4096, 8192));
         for other in ["commit_log", "commit_log_pkey", "commit_log_x_1", "commit_logs_0_1"] {
             assert_eq!(COMMIT_LOG.partition(other, false, false), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_number_tells_its_partition() {
+        for (seq, name) in
+            [(1, "commit_log_0_4096"), (4095, "commit_log_0_4096"), (4096, "commit_log_4096_8192")]
+        {
+            assert_eq!(COMMIT_LOG.name_of(COMMIT_LOG.lower_of(seq)), name);
         }
     }
 }

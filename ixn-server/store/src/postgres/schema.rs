@@ -28,6 +28,7 @@ pub(super) async fn info(connection: &mut PgConnection) -> Result<DatabaseInfo, 
         kind: "postgresql",
         version: settings.version.clone(),
         durability: settings.durability().map(|(name, value)| format!("{name}={value}")).join(" "),
+        is_synced: settings.fsync == "on" && settings.synchronous_commit != "off",
     })
 }
 

@@ -8,6 +8,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::errors::store_error;
+use crate::connections::{Open, OpenConnections};
 use crate::{OpenOptions, StoreError};
 
 /// How long connecting may take, with logging in and the settings.
@@ -15,6 +16,9 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 
 /// How long an ended session may take to disappear.
 const END_TIME: Duration = Duration::from_secs(10);
+
+/// Statements that a writer's session keeps ready. The commit's changes with the log's partitions; old ones are let go of.
+const WRITERS_STATEMENTS: usize = 8;
 
 /// Connections for readers.
 const READERS: u32 = 4;
@@ -68,6 +72,8 @@ pub(super) enum Purpose {
 #[derive(Clone)]
 pub(super) struct Sessions {
     options: PgConnectOptions,
+    /// Those that are open, without the idle ones of readers.
+    pub(super) open: OpenConnections,
 }
 
 impl Sessions {
@@ -75,20 +81,28 @@ impl Sessions {
         let connect =
             PgConnectOptions::from_str(url).map_err(|error| StoreError::Address(error.to_string()))?;
         let name: String = options.holder.chars().filter(|c| !c.is_control()).collect();
-        Ok(Self { options: connect.application_name(&name).disable_statement_logging() })
+        let options = connect.application_name(&name).disable_statement_logging();
+        Ok(Self { options, open: OpenConnections::default() })
     }
 
-    pub(super) async fn connect(&self, purpose: Purpose) -> Result<PgConnection, StoreError> {
+    pub(super) async fn connect(&self, purpose: Purpose) -> Result<Open<PgConnection>, StoreError> {
         let connect = async {
-            let mut connection = PgConnection::connect_with(&self.options).await?;
-            sqlx::raw_sql(EVERY).execute(&mut connection).await?;
+            let connected = match purpose {
+                Purpose::Write => {
+                    let options = self.options.clone().statement_cache_capacity(WRITERS_STATEMENTS);
+                    PgConnection::connect_with(&options).await?
+                }
+                _ => PgConnection::connect_with(&self.options).await?,
+            };
+            let mut connection = self.open.open(connected);
+            sqlx::raw_sql(EVERY).execute(&mut *connection).await?;
             let settings = match purpose {
                 Purpose::Write => WRITER,
                 Purpose::Maintain => MAINTENANCE,
                 Purpose::Watch => "SET statement_timeout = '5s'",
                 Purpose::Migrate => "SET statement_timeout = 0",
             };
-            sqlx::raw_sql(settings).execute(&mut connection).await?;
+            sqlx::raw_sql(settings).execute(&mut *connection).await?;
             Ok(connection)
         };
         within(CONNECT_TIME, "connecting", connect).await

@@ -6,17 +6,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use ixn_engine::commit::{AgentName, CommitBatch, CommitIdentity, CommitNumber, Epoch, InteractionKey};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::timeout;
 
 use super::errors::{Verdict, verdict};
-use super::partitions;
+use super::partitions::{self, COMMIT_LOG};
 use super::session::{Backend, Purpose, Sessions, backend_of, end_backend, within};
+use crate::connections::Open;
 use crate::format::{idempotency_to_bytes, pack, signed, unsigned};
-use crate::record::{LOG_FORMAT, NewRecord};
+use crate::record::{LOG_FORMAT, NewRecord, does_not_follow};
 use crate::{CommitError, StoreError, Writer};
 
 const COMMIT_SQL: &str = include_str!("commit.sql");
+
+/// What stands in it for the partition of the commit before.
+const PREDECESSORS_PARTITION: &str = "PREDECESSORS_PARTITION";
 
 /// After this long without an answer the outcome is unknown; longer than the session's own statement time-out, whose
 /// answer is certain.
@@ -30,24 +34,45 @@ const PACK_ELSEWHERE_BYTES: usize = 256 << 10;
 pub(super) struct PostgresWriter {
     sessions: Sessions,
     /// Taken out while a statement runs: a call that is given up leaves `None`.
-    connection: Option<PgConnection>,
+    connection: Option<Open<PgConnection>>,
     /// The newest connection's, also when that is gone.
     backend: Option<Backend>,
+    statement: Statement,
+}
+
+/// The commit's statement. It names a partition, so it changes with every some thousandth commit.
+#[derive(Default)]
+struct Statement {
+    partition_lower: Option<i64>,
+    sql: Arc<str>,
+}
+
+impl Statement {
+    fn of(&mut self, seq: i64) -> Arc<str> {
+        let lower = COMMIT_LOG.lower_of(seq - 1);
+        if self.partition_lower != Some(lower) {
+            self.sql = COMMIT_SQL.replace(PREDECESSORS_PARTITION, &COMMIT_LOG.name_of(lower)).into();
+            self.partition_lower = Some(lower);
+        }
+        Arc::clone(&self.sql)
+    }
 }
 
 impl PostgresWriter {
     pub(super) async fn connect(sessions: Sessions) -> Result<Self, StoreError> {
-        let mut writer = Self { sessions, connection: None, backend: None };
+        let mut writer = Self { sessions, connection: None, backend: None, statement: Statement::default() };
         let connection = writer.take_connection().await?;
         writer.connection = Some(connection);
         Ok(writer)
     }
 
     pub(super) fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
-        self.connection.as_mut().ok_or_else(|| StoreError::Unavailable("the connection is lost".to_owned()))
+        self.connection
+            .as_deref_mut()
+            .ok_or_else(|| StoreError::Unavailable("the connection is lost".to_owned()))
     }
 
-    async fn take_connection(&mut self) -> Result<PgConnection, StoreError> {
+    async fn take_connection(&mut self) -> Result<Open<PgConnection>, StoreError> {
         if let Some(connection) = self.connection.take() {
             return Ok(connection);
         }
@@ -55,7 +80,7 @@ impl PostgresWriter {
     }
 
     /// A new connection, after the backend of the one before is gone: nothing can commit behind our back.
-    async fn reconnect(&mut self) -> Result<PgConnection, StoreError> {
+    async fn reconnect(&mut self) -> Result<Open<PgConnection>, StoreError> {
         let mut connection = self.sessions.connect(Purpose::Write).await?;
         if let Some(backend) = &self.backend {
             end_backend(&mut connection, backend).await?;
@@ -84,9 +109,10 @@ impl Writer for PostgresWriter {
         let packed = pack_batch(batch).await?;
         let mut connection =
             self.take_connection().await.map_err(|error| CommitError::Unavailable(error.to_string()))?;
+        let sql = self.statement.of(packed.record.seq);
         let mut room_made = false;
         loop {
-            let executed = match timeout(COMMIT_TIME, execute(&mut connection, batch, &packed)).await {
+            let executed = match timeout(COMMIT_TIME, execute(&mut connection, &sql, batch, &packed)).await {
                 Ok(executed) => executed,
                 Err(_) => {
                     let text = format!("no answer in {} s", COMMIT_TIME.as_secs());
@@ -107,6 +133,13 @@ impl Writer for PostgresWriter {
                         .map_err(|error| CommitError::Unknown(error.to_string()))?;
                     self.connection = Some(connection);
                     return compare(batch, there);
+                }
+                Verdict::NoPredecessor => {
+                    let answer = without_predecessor(&mut connection, batch, packed.record.seq, &error)
+                        .await
+                        .map_err(|error| CommitError::Unknown(error.to_string()))?;
+                    self.connection = Some(connection);
+                    return answer;
                 }
                 Verdict::NoPartition if room_made => {
                     let text = "there is no partition for the commit, although one was made".to_owned();
@@ -152,6 +185,30 @@ fn compare(batch: &CommitBatch, there: Option<CommitIdentity>) -> Result<(), Com
         ))),
         None => Err(CommitError::Fenced(format!("commit {} has been written and trimmed", batch.number))),
     }
+}
+
+/// What it means that a batch does not follow the log's newest record. The outer error: the log could not be read.
+async fn without_predecessor(
+    connection: &mut PgConnection,
+    batch: &CommitBatch,
+    seq: i64,
+    error: &sqlx::Error,
+) -> Result<Result<(), CommitError>, StoreError> {
+    if let Some(there) = read_identity(connection, seq).await? {
+        return Ok(compare(batch, Some(there)));
+    }
+    let newest = sqlx::query_as("SELECT seq, epoch FROM commit_log ORDER BY seq DESC LIMIT 1");
+    let newest: Option<(i64, i64)> =
+        within(READ_TIME, "reading the commit log", newest.fetch_optional(connection)).await?;
+    let newest = match newest {
+        Some((seq, epoch)) => Some((unsigned(seq)?, unsigned(epoch)?)),
+        None => None,
+    };
+    Ok(Err(match does_not_follow(batch, newest) {
+        Some(error) => error,
+        // It does follow: the statement failed for another reason.
+        None => CommitError::Refused(error.to_string()),
+    }))
 }
 
 async fn read_identity(
@@ -209,6 +266,7 @@ fn values<K>(rows: &[(K, Bytes)]) -> Vec<&[u8]> {
 
 async fn execute(
     connection: &mut PgConnection,
+    sql: &Arc<str>,
     batch: &CommitBatch,
     packed: &Packed,
 ) -> Result<(), sqlx::Error> {
@@ -217,7 +275,7 @@ async fn execute(
         batch.deleted.iter().map(|key| signed(key.0)).collect::<Result<_, _>>().map_err(refused)?;
     let cold: Vec<&[u8]> = packed.cold.iter().map(Vec::as_slice).collect();
     let record = &packed.record;
-    sqlx::query(COMMIT_SQL)
+    sqlx::query(AssertSqlSafe(Arc::clone(sql)))
         .bind(record.seq)
         .bind(record.epoch)
         .bind(record.hash)

@@ -17,6 +17,7 @@ use rusqlite::Connection;
 
 use super::connection::{BUSY_TIMEOUT, open_reader, store_error};
 use crate::StoreError;
+use crate::connections::{Open, OpenConnections};
 
 /// A passive checkpoint each time the log has grown by so many pages of 4 KiB.
 const PASSIVE_EVERY_PAGES: u32 = 2048;
@@ -41,16 +42,16 @@ struct Shared {
 }
 
 impl Checkpointer {
-    pub(super) fn start(database: &Path) -> io::Result<Self> {
+    pub(super) fn start(database: &Path, open: &OpenConnections) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             next_at_pages: AtomicU32::new(PASSIVE_EVERY_PAGES),
             restart_wanted: AtomicBool::new(false),
         });
         let (wake, woken) = sync_channel(1);
-        let (path, for_thread) = (database.to_owned(), Arc::clone(&shared));
+        let (path, open, for_thread) = (database.to_owned(), open.clone(), Arc::clone(&shared));
         std::thread::Builder::new()
             .name("sqlite-checkpoint".to_owned())
-            .spawn(move || run(&path, &for_thread, &woken))?;
+            .spawn(move || run(&path, &open, &for_thread, &woken))?;
         Ok(Self { wake, shared })
     }
 
@@ -88,10 +89,10 @@ pub(super) fn watch_log(connection: &Connection) {
     }));
 }
 
-fn run(database: &Path, shared: &Shared, woken: &Receiver<()>) {
+fn run(database: &Path, open: &OpenConnections, shared: &Shared, woken: &Receiver<()>) {
     let mut connection = None;
     while woken.recv().is_ok() {
-        match passive(database, &mut connection) {
+        match passive(database, open, &mut connection) {
             Ok(pages) => {
                 shared.next_at_pages.store(pages.saturating_add(PASSIVE_EVERY_PAGES), Ordering::Relaxed);
                 if pages >= RESTART_FROM_PAGES {
@@ -107,11 +108,15 @@ fn run(database: &Path, shared: &Shared, woken: &Receiver<()>) {
 }
 
 /// The pages in the log.
-fn passive(database: &Path, connection: &mut Option<Connection>) -> Result<u32, StoreError> {
+fn passive(
+    database: &Path,
+    open: &OpenConnections,
+    connection: &mut Option<Open<Connection>>,
+) -> Result<u32, StoreError> {
     let connection = match connection {
         Some(connection) => connection,
         None => {
-            let new = open_reader(database)?;
+            let new = open.open(open_reader(database)?);
             new.execute_batch("PRAGMA query_only = OFF").map_err(store_error)?;
             connection.insert(new)
         }

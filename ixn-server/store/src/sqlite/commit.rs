@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::connection::{commit_error, store_error};
 use crate::format::{draw_id_prefix, idempotency_to_bytes, pack, signed, unsigned};
-use crate::record::{Head, LOG_FORMAT, NewRecord, next_takeover};
+use crate::record::{Head, LOG_FORMAT, NewRecord, does_not_follow, next_takeover};
 use crate::{CommitError, StoreError};
 
 /// What one slice of trimming may delete: it must not delay the commit behind it.
@@ -99,21 +99,18 @@ fn insert_record(connection: &Connection, record: &NewRecord, log_bytes: i64) ->
 /// The fence: the batch must follow the newest record, in that record's epoch. A takeover is such a record of a later
 /// epoch, and the newest is never deleted, so a server that slept through a takeover finds another one here.
 pub(super) fn write(connection: &Connection, batch: &CommitBatch) -> Result<Outcome, CommitError> {
-    let newest = newest(connection)
-        .map_err(commit_error)?
-        .ok_or_else(|| CommitError::Fenced("the commit log is empty".to_owned()))?;
+    let newest = newest(connection).map_err(commit_error)?;
     let record = NewRecord::of_batch(batch)?;
-    if newest.seq + 1 != record.seq || newest.epoch != record.epoch {
+    let place = newest.as_ref().map(|newest| (newest.seq.cast_unsigned(), newest.epoch.cast_unsigned()));
+    if let Some(error) = does_not_follow(batch, place) {
         let there = identity(connection, record.seq).map_err(commit_error)?;
         if there == Some((record.epoch, record.hash)) {
             return Ok(Outcome::WrittenBefore);
         }
-        return Err(CommitError::Fenced(format!(
-            "commit {} of epoch {} does not follow commit {} of epoch {}, the newest",
-            record.seq, record.epoch, newest.seq, newest.epoch
-        )));
+        return Err(error);
     }
-    insert_record(connection, &record, newest.log_bytes).map_err(commit_error)?;
+    let log_bytes = newest.map_or(0, |newest| newest.log_bytes);
+    insert_record(connection, &record, log_bytes).map_err(commit_error)?;
     write_rows(connection, batch)?;
     if let Some((expires_at, entries)) = idempotency_to_bytes(&batch.idempotency)? {
         connection

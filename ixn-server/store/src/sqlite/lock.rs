@@ -12,7 +12,14 @@ const TRY_EVERY: Duration = Duration::from_millis(100);
 
 /// Held until it is dropped, or the process ends however it ends.
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Who ended cleanly is named no more. It is the system that lets go of the lock, with the file.
+        let _ = self.file.set_len(0);
+    }
 }
 
 /// Waits for the lock, naming the holder to `waiting`.
@@ -31,7 +38,7 @@ pub(super) async fn lock(database: &Path, holder: &str, waiting: Waiting<'_>) ->
         match file.try_lock() {
             Ok(()) => {
                 write_holder(&mut file, holder).map_err(unavailable)?;
-                return Ok(Lock { _file: file });
+                return Ok(Lock { file });
             }
             Err(TryLockError::WouldBlock) => {
                 let mut other = String::new();

@@ -5,6 +5,7 @@ mod commit;
 mod connection;
 mod inspect;
 mod lock;
+mod place;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub(crate) use self::inspect::inspect;
 
 use self::connection::{open_reader, schema_version, store_error};
 use self::writer::{Handle, SqliteWriter};
+use crate::connections::{Open, OpenConnections};
 use crate::format::{self, COMMIT_BEFORE_SQL, unpack, unsigned};
 use crate::record::check_format;
 use crate::{Database, DatabaseInfo, LogRecord, OpenOptions, StoreError, Waiting, Writer};
@@ -36,8 +38,9 @@ const MAINTAIN_TIME: Duration = Duration::from_millis(500);
 pub(crate) struct SqliteDatabase {
     path: PathBuf,
     holder: String,
+    open: OpenConnections,
     /// Idle connections of readers.
-    readers: Arc<Mutex<Vec<Connection>>>,
+    readers: Arc<Mutex<Vec<Open<Connection>>>>,
     lock: tokio::sync::Mutex<Option<lock::Lock>>,
     writer: Mutex<Weak<Handle>>,
 }
@@ -47,6 +50,7 @@ impl SqliteDatabase {
         let database = Self {
             path: PathBuf::from(path),
             holder: options.holder.clone(),
+            open: OpenConnections::default(),
             readers: Arc::default(),
             lock: tokio::sync::Mutex::default(),
             writer: Mutex::default(),
@@ -61,12 +65,12 @@ impl SqliteDatabase {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (path, readers) = (self.path.clone(), Arc::clone(&self.readers));
+        let (path, open, readers) = (self.path.clone(), self.open.clone(), Arc::clone(&self.readers));
         blocking(move || {
             let idle = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let connection = match idle {
                 Some(connection) => connection,
-                None => open_reader(&path)?,
+                None => open.open(open_reader(&path)?),
             };
             let answer = read(&connection)?;
             let mut idle = readers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,6 +100,7 @@ fn info() -> DatabaseInfo {
         kind: "sqlite",
         version: rusqlite::version().to_owned(),
         durability: "journal_mode=wal synchronous=full".to_owned(),
+        is_synced: true,
     }
 }
 
@@ -114,6 +119,10 @@ impl Database for SqliteDatabase {
         Ok(info())
     }
 
+    fn open_connections(&self) -> usize {
+        self.open.count()
+    }
+
     async fn lock(&self, waiting: Waiting<'_>) -> Result<(), StoreError> {
         let mut held = self.lock.lock().await;
         if held.is_none() {
@@ -123,7 +132,7 @@ impl Database for SqliteDatabase {
     }
 
     async fn take_over(&self, at_milliseconds: u64) -> Result<(TakenOver, Box<dyn Writer>), StoreError> {
-        let handle = Arc::new(Handle::start(&self.path)?);
+        let handle = Arc::new(Handle::start(&self.path, &self.open)?);
         let taken = handle.take_over(at_milliseconds).await?;
         *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&handle);
         Ok((taken, Box::new(SqliteWriter(handle))))

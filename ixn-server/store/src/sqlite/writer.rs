@@ -12,6 +12,8 @@ use tokio::sync::oneshot;
 use super::checkpoint::Checkpointer;
 use super::commit::{self, Outcome};
 use super::connection::{migrate, open_writer};
+use super::place::FilesInPlace;
+use crate::connections::{Open, OpenConnections};
 use crate::{CommitError, StoreError, Writer};
 
 type Reply<T> = oneshot::Sender<T>;
@@ -29,12 +31,12 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn start(path: &Path, open: &OpenConnections) -> Result<Self, StoreError> {
         let (commands, received) = channel();
-        let path = path.to_owned();
+        let (path, open) = (path.to_owned(), open.clone());
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || run(path, &received))
+            .spawn(move || run(path, open, &received))
             .map_err(|error| StoreError::Unavailable(format!("no thread for the writer: {error}")))?;
         Ok(Self { commands })
     }
@@ -76,15 +78,15 @@ impl Writer for SqliteWriter {
     }
 }
 
-fn run(path: PathBuf, received: &Receiver<Command>) {
-    let checkpointer = match Checkpointer::start(&path) {
+fn run(path: PathBuf, open: OpenConnections, received: &Receiver<Command>) {
+    let checkpointer = match Checkpointer::start(&path, &open) {
         Ok(checkpointer) => checkpointer,
         Err(error) => {
             tracing::error!(%error, "no thread for checkpoints");
             return;
         }
     };
-    let mut thread = Thread { path, connection: None };
+    let mut thread = Thread { path, open, connection: None, files: None };
     // A dropped receiver means that nobody waits any more: not an error.
     while let Ok(command) = received.recv() {
         match command {
@@ -101,15 +103,29 @@ fn run(path: PathBuf, received: &Receiver<Command>) {
 
 struct Thread {
     path: PathBuf,
+    open: OpenConnections,
     /// `None` after an error that leaves its state in doubt.
-    connection: Option<Connection>,
+    connection: Option<Open<Connection>>,
+    /// `None` before the takeover.
+    files: Option<FilesInPlace>,
 }
 
 impl Thread {
+    fn connect(&mut self) -> Result<Open<Connection>, StoreError> {
+        if let Some(files) = &mut self.files {
+            // Before another file is made there.
+            files.check_database().map_err(StoreError::Lost)?;
+            files.forget_log();
+        }
+        Ok(self.open.open(open_writer(&self.path)?))
+    }
+
     fn take_over(&mut self, at_milliseconds: u64) -> Result<TakenOver, StoreError> {
-        let mut connection = open_writer(&self.path)?;
+        let mut connection = self.connect()?;
         migrate(&mut connection)?;
         let taken = commit::take_over(&mut connection, at_milliseconds)?;
+        let unavailable = |error| StoreError::Unavailable(format!("{}: {error}", self.path.display()));
+        self.files = Some(FilesInPlace::of(&self.path).map_err(unavailable)?);
         self.connection = Some(connection);
         Ok(taken)
     }
@@ -118,7 +134,10 @@ impl Thread {
         // Taken out, and put back only when its state is known.
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => open_writer(&self.path).map_err(|error| CommitError::Unavailable(error.to_string()))?,
+            None => self.connect().map_err(|error| match error {
+                StoreError::Lost(text) => CommitError::Lost(text),
+                error => CommitError::Unavailable(error.to_string()),
+            })?,
         };
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
             return Err(CommitError::Unavailable(error.to_string()));
@@ -128,7 +147,7 @@ impl Thread {
             return match connection.execute_batch("COMMIT") {
                 Ok(()) => {
                     self.connection = Some(connection);
-                    Ok(())
+                    self.check_files()
                 }
                 Err(error) => Err(CommitError::Unknown(error.to_string())),
             };
@@ -137,12 +156,22 @@ impl Thread {
         if connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok() {
             self.connection = Some(connection);
         }
-        outcome.map(|_| ())
+        outcome?;
+        self.check_files()
+    }
+
+    /// Whether what was just written can be found again. It costs a microsecond beside a commit's milliseconds, and is asked
+    /// behind it: what is acknowledged was in a file that could be found by its name.
+    fn check_files(&mut self) -> Result<(), CommitError> {
+        match &mut self.files {
+            Some(files) => files.check().map_err(CommitError::Lost),
+            None => Ok(()),
+        }
     }
 
     fn look_up(&mut self, number: u64) -> Result<Option<CommitIdentity>, StoreError> {
         self.connection = None;
-        let connection = open_writer(&self.path)?;
+        let connection = self.connect()?;
         let found = commit::look_up(&connection, number)?;
         self.connection = Some(connection);
         Ok(found)
@@ -151,7 +180,7 @@ impl Thread {
     fn trim(&mut self, below: u64, now_seconds: u64) -> Result<bool, StoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => open_writer(&self.path)?,
+            None => self.connect()?,
         };
         let more = commit::trim(&mut connection, below, now_seconds)?;
         self.connection = Some(connection);

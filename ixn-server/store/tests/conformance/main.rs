@@ -43,6 +43,7 @@ for_both!([
     a_takeover_fences_the_old_writer,
     a_takeover_fences_the_old_writer_after_its_number_was_trimmed,
     a_resend_after_a_takeover_is_told_the_truth,
+    a_database_that_lost_commits_takes_no_more,
     reopening_keeps_the_counters,
     the_second_waits_for_the_lock_and_is_told_the_holder,
     contents_are_read_by_key,
@@ -59,5 +60,6 @@ for_both!([
     a_newer_schema_is_refused,
     a_newer_log_is_refused,
     what_it_is,
+    open_connections_are_counted,
     a_look_changes_nothing,
 ]);

@@ -1,7 +1,7 @@
 //! SQLite: its place, and what only it can show.
 
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -186,4 +186,50 @@ async fn a_look_makes_no_file() {
     std::fs::write(&path, "no database ".repeat(1000)).unwrap();
     let error = look().await.unwrap_err();
     assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_into_a_file_that_is_gone() {
+    type Remove = fn(&Path);
+    let gone: [(&str, Remove); 5] = [
+        ("deleted", |file| std::fs::remove_file(file).unwrap()),
+        ("deleted", |file| std::fs::remove_dir_all(file.parent().unwrap()).unwrap()),
+        ("moved", |file| {
+            std::fs::rename(file.parent().unwrap(), file.parent().unwrap().with_extension("old")).unwrap()
+        }),
+        ("replaced", |file| {
+            let copy = file.with_extension("copy");
+            std::fs::copy(file, &copy).unwrap();
+            std::fs::rename(copy, file).unwrap();
+        }),
+        ("ixn.db-wal was deleted", |file| std::fs::remove_file(file.with_extension("db-wal")).unwrap()),
+    ];
+    for (what, remove) in gone {
+        let place = SqlitePlace::create().await;
+        let database = place.open().await;
+        let (mut batches, mut writer) = take_over(&*database).await;
+        writer.commit(&batches.next(|_| {})).await.unwrap();
+        remove(&place.file());
+        let batch = batches.next(|batch| batch.hot = vec![row(1, b"x")]);
+        for _ in 0..2 {
+            let error = writer.commit(&batch).await.unwrap_err();
+            assert!(matches!(&error, CommitError::Lost(text) if text.contains(what)), "{what}: {error:?}");
+        }
+        if !what.contains("wal") {
+            let error = writer.look_up(batch.number).await.unwrap_err();
+            assert!(matches!(&error, StoreError::Lost(text) if text.contains(what)), "{what}: {error:?}");
+        }
+        assert_eq!(place.file().exists(), what == "replaced" || what.contains("wal"), "no new file is made");
+    }
+}
+
+#[tokio::test]
+async fn who_ended_cleanly_is_named_no_more() {
+    let place = SqlitePlace::create().await;
+    let database = place.open_as("ixn-server host:1").await;
+    database.lock(&|_| {}).await.unwrap();
+    let lock = place.file().with_extension("db.lock");
+    assert_eq!(std::fs::read_to_string(&lock).unwrap(), "ixn-server host:1\n");
+    drop(database);
+    assert_eq!(std::fs::read_to_string(&lock).unwrap(), "");
 }

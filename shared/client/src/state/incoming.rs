@@ -6,7 +6,7 @@ use ixn_proto::{EventClientDisconnected, ServerEnvelope, server_envelope::Event}
 use tokio::time::Instant;
 
 use super::{Link, Phase, State};
-use crate::{ClientError, DisconnectReason, Refusal};
+use crate::{ClientError, DisconnectReason, Refusal, request_nature::Login};
 
 /// What became of one envelope.
 #[derive(Debug)]
@@ -67,6 +67,9 @@ impl State {
             tracing::debug!(proxy_client_id = envelope.proxy_client_id, "an event for nobody was ignored");
             return Delivery::Done;
         };
+        if let Some(Event::EventAgentConnectionClosed(_)) = envelope.event {
+            registration.logged_in = false;
+        }
         match registration.events.push(envelope) {
             Ok(()) => Delivery::Done,
             Err(envelope) => {
@@ -92,6 +95,13 @@ impl State {
         }
         if let Some(registration) = self.registrations.get_mut(&proxy_client_id) {
             registration.in_flight = registration.in_flight.saturating_sub(1);
+            if let Some(Event::EventAck(_)) = envelope.event {
+                match pending.request.login {
+                    Login::Begins => registration.agent_logged_in(),
+                    Login::Ends => registration.logged_in = false,
+                    Login::Needed | Login::Unconcerned => {}
+                }
+            }
         }
         if pending.answer.is_none() {
             self.unclaimed_answers += 1;

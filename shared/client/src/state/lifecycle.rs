@@ -73,7 +73,7 @@ impl State {
                 if pending.sent { pending.request.repeatable } else { pending.request.outlives_connection };
             if waits && may_go_on {
                 pending.send_again();
-                kept.push((pending.request.proxy_client_id, *reference_id));
+                kept.push((pending.request.proxy_client_id, *reference_id, pending.request.login));
             } else {
                 failed.push(*reference_id);
             }
@@ -84,14 +84,12 @@ impl State {
             .filter(|(id, _)| concerns(**id))
             .map(|(_, registration)| registration)
         {
-            registration.waiting.clear();
-            registration.stale = 0;
-            registration.in_flight = 0;
+            registration.session_lost();
         }
-        kept.sort_unstable();
-        for (proxy_client_id, reference_id) in kept {
+        kept.sort_unstable_by_key(|(proxy_client_id, reference_id, _)| (*proxy_client_id, *reference_id));
+        for (proxy_client_id, reference_id, login) in kept {
             if let Some(registration) = self.registrations.get_mut(&proxy_client_id) {
-                registration.waiting.push_back(reference_id);
+                registration.line_up(reference_id, login);
             }
         }
         failed.sort_unstable();
@@ -131,7 +129,7 @@ impl State {
             pending.finish(Err(failure));
         }
         for registration in self.registrations.values_mut() {
-            registration.waiting.clear();
+            registration.session_lost();
             registration.events.end();
             if let Some(started) = registration.started.take() {
                 drop(started.send(Err(error.clone())));

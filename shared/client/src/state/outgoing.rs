@@ -35,7 +35,7 @@ impl State {
         if let Phase::Closed(reason) = &registration.phase {
             return Err(ClientError::closed(reason.clone()));
         }
-        registration.waiting.push_back(reference_id);
+        registration.line_up(reference_id, request.login);
         let (answer, receiver) = oneshot::channel();
         self.pending.insert(reference_id, Pending::new(request, Some(answer)));
         self.line_up(proxy_client_id);

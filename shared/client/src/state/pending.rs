@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ixn_proto::{EventWorkbinContent, ServerEnvelope, server_envelope::Event};
 use tokio::sync::oneshot;
 
-use crate::ClientError;
+use crate::{ClientError, request_nature::Login};
 
 /// A request as it is handed over for sending.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub(crate) struct Outgoing {
     pub(crate) repeatable: bool,
     /// It makes sense on a later connection.
     pub(crate) outlives_connection: bool,
+    /// What it has to do with the login of the registration's agent.
+    pub(crate) login: Login,
     /// No answer is wanted: it is done when it is sent.
     pub(crate) unanswered: bool,
 }

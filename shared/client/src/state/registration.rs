@@ -9,7 +9,7 @@ use ixn_proto::RegistrationInfo;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{event_queue::EventQueue, pending::Pending};
-use crate::{ClientError, LogicalOptions};
+use crate::{ClientError, LogicalOptions, request_nature::Login};
 
 /// Ids of requests that were given up are swept once there are more than this and they are the most.
 const STALE_IDS_KEPT: usize = 64;
@@ -37,6 +37,10 @@ pub(super) struct Registration {
     pub(super) attempts: u32,
     /// Reference ids of requests to send, oldest first. Those of requests that were given up are skipped.
     pub(super) waiting: VecDeque<u64>,
+    /// Those of requests that need a login, in their order, while there is none.
+    pub(super) held: VecDeque<u64>,
+    /// An agent is logged in through it, as the server answered on this connection.
+    pub(super) logged_in: bool,
     /// How many of `waiting` were given up.
     pub(super) stale: usize,
     /// Requests sent and not answered on this connection.
@@ -58,6 +62,8 @@ impl Registration {
             phase: Phase::Unconnected,
             attempts: 0,
             waiting: VecDeque::new(),
+            held: VecDeque::new(),
+            logged_in: false,
             stale: 0,
             in_flight: 0,
             in_flight_limit: 0,
@@ -83,8 +89,35 @@ impl Registration {
         self.info = info;
     }
 
+    /// Puts a request behind those that are to be sent, or that wait for a login as it does.
+    pub(super) fn line_up(&mut self, reference_id: u64, login: Login) {
+        if login == Login::Needed && !self.logged_in {
+            self.held.push_back(reference_id);
+        } else {
+            self.waiting.push_back(reference_id);
+        }
+    }
+
+    /// An agent is logged in: what waited for that may be sent.
+    pub(super) fn agent_logged_in(&mut self) {
+        self.logged_in = true;
+        self.waiting.append(&mut self.held);
+    }
+
+    /// The session is gone, with the login: nothing is to be sent until it is lined up again.
+    pub(super) fn session_lost(&mut self) {
+        self.waiting.clear();
+        self.held.clear();
+        self.logged_in = false;
+        self.stale = 0;
+        self.in_flight = 0;
+    }
+
     /// One of the waiting requests was given up.
     pub(super) fn gave_up(&mut self, pending: &HashMap<u64, Pending>) {
+        if !self.held.is_empty() {
+            self.held.retain(|reference_id| pending.contains_key(reference_id));
+        }
         self.stale += 1;
         if self.stale > STALE_IDS_KEPT && self.stale * 2 > self.waiting.len() {
             self.waiting.retain(|reference_id| pending.contains_key(reference_id));

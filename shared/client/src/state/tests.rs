@@ -3,7 +3,7 @@
 use ixn_proto::{EventAck, ServerEnvelope, server_envelope::Event};
 
 use super::*;
-use crate::{ClientType, DisconnectReason, codec::encode_body};
+use crate::{ClientType, DisconnectReason, codec::encode_body, request_nature::Login};
 
 fn state() -> State {
     State::new(&ClientOptions::new("http://127.0.0.1:1", "test", ClientType::Proxy))
@@ -16,6 +16,7 @@ fn request(proxy_client_id: u32, name: &str) -> Outgoing {
         body: bytes::Bytes::copy_from_slice(name.as_bytes()),
         repeatable: true,
         outlives_connection: true,
+        login: Login::Unconcerned,
         unanswered: false,
     }
 }

@@ -94,6 +94,36 @@ pub(crate) async fn a_resend_after_a_takeover_is_told_the_truth<P: Place>() {
     assert!(matches!(error, CommitError::Fenced(_)), "{error:?}");
 }
 
+/// As after a restored backup, or the promotion of a standby that had not everything.
+pub(crate) async fn a_database_that_lost_commits_takes_no_more<P: Place>() {
+    // The newest one; a few, with the takeover; all.
+    for lost in ["seq >= 4", "seq >= 1", "true"] {
+        let place = P::create().await;
+        let database = place.open().await;
+        let (mut batches, mut writer) = take_over(&*database).await;
+        let mut written = Vec::new();
+        for key in 2..=4 {
+            written.push(batches.next(|batch| batch.hot = vec![row(key, b"x")]));
+            writer.commit(written.last().unwrap()).await.unwrap();
+        }
+        place.execute(&format!("DELETE FROM commit_log WHERE {lost}; DELETE FROM interactions")).await;
+        let next = batches.next(|batch| batch.hot = vec![row(9, b"y")]);
+        for _ in 0..2 {
+            let error = writer.commit(&next).await.unwrap_err();
+            assert!(
+                matches!(&error, CommitError::Lost(text) if text.contains("backup")),
+                "{lost}: {error:?}"
+            );
+            assert_eq!(writer.look_up(next.number).await.unwrap(), None);
+        }
+        assert_eq!(interactions(&*database).await, [], "{lost}: nothing of it is written");
+        // The last that is left is known as before.
+        if lost == "seq >= 4" {
+            writer.commit(&written[1]).await.unwrap();
+        }
+    }
+}
+
 pub(crate) async fn the_second_waits_for_the_lock_and_is_told_the_holder<P: Place>() {
     let place = P::create().await;
     let first = place.open_as("ixn-server first:1").await;

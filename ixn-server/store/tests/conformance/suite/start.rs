@@ -1,5 +1,7 @@
 //! What a start finds, and what it refuses.
 
+use std::time::{Duration, Instant};
+
 use ixn_engine::commit::{CommitNumber, Counters, Epoch, EventNumber};
 use ixn_store::{OpenOptions, StoreError};
 
@@ -93,6 +95,26 @@ pub(crate) async fn what_it_is<P: Place>() {
     assert!(["postgresql", "sqlite"].contains(&info.kind));
     assert!(info.version.starts_with(|c: char| c.is_ascii_digit()), "{info:?}");
     assert!(info.durability.contains("sync"), "{info:?}");
+    assert!(info.is_synced, "{info:?}");
+}
+
+pub(crate) async fn open_connections_are_counted<P: Place>() {
+    let place = P::create().await;
+    let database = place.open().await;
+    let before = database.open_connections();
+    let (_, writer) = take_over(&*database).await;
+    let with_writer = database.open_connections();
+    assert!(with_writer > before, "{before}, with the writer {with_writer}");
+    drop(writer);
+    let until = Instant::now() + Duration::from_secs(10);
+    while database.open_connections() >= with_writer {
+        assert!(
+            Instant::now() < until,
+            "{} open, with the writer {with_writer}",
+            database.open_connections()
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 pub(crate) async fn a_look_changes_nothing<P: Place>() {

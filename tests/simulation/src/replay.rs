@@ -1,15 +1,15 @@
 //! What a reader of the reporting events knows: queue, state, flags and parties of every interaction, open offers, and the
 //! logged-in agents with their media. Built from the events alone, it must agree with the server.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
 use ixn_proto::server_envelope::Event;
 use ixn_proto::*;
+use prost::Message;
 
-use crate::fixture::Server;
+use crate::database::Database;
+use crate::process::Process;
 
 /// An interaction, as the events tell it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,7 +47,8 @@ struct SeenAgent {
 /// The reader.
 #[derive(Default)]
 pub struct Replay {
-    read: usize,
+    records: usize,
+    newest_event: u64,
     interactions: BTreeMap<String, Seen>,
     agents: BTreeMap<String, SeenAgent>,
     /// Open offers: interaction and agent, by ticket.
@@ -68,12 +69,24 @@ fn media(agent: &AgentInfo) -> SeenAgent {
 }
 
 impl Replay {
-    /// Reads what has been reported since the last time.
-    pub fn read(&mut self, reported: &[(u64, Event)]) {
-        for (number, event) in &reported[self.read..] {
-            self.apply(*number, event);
+    /// Reads what the log has got since the last time.
+    pub fn read(&mut self, database: &Database) {
+        for record in &database.log[self.records..] {
+            let mut events = record.events.clone();
+            while !events.is_empty() {
+                let envelope = ServerEnvelope::decode_length_delimited(&mut events).unwrap();
+                self.newest_event += 1;
+                assert_eq!(envelope.event_number, self.newest_event, "event numbers have no gap");
+                self.apply(envelope.event_number, envelope.event.as_ref().unwrap());
+            }
+            assert_eq!(record.last_event.0, self.newest_event, "a record counts its events");
         }
-        self.read = reported.len();
+        self.records = database.log.len();
+    }
+
+    /// Whether an interaction is there.
+    pub fn has(&self, id: &str) -> bool {
+        self.interactions.contains_key(id)
     }
 
     /// What an agent handles.
@@ -235,64 +248,70 @@ impl Replay {
         }
     }
 
-    /// Compares what the events tell with what the server shows.
-    pub fn agrees_with(&self, server: &mut Server) {
-        let request = ListInteractionsRequest {
-            page: Some(PageRequest { page_size: 1000, ..Default::default() }),
-            ..Default::default()
-        };
-        let InspectionResponse::Interactions(list) = server.inspect(InspectionRequest::Interactions(request))
-        else {
+    /// Compares what the events tell with what the server shows, which must rest.
+    pub fn agrees_with(&self, server: &mut Process, database: &Database, now: u64) {
+        let mut inspect = |request| server.inspect(database, now, request);
+        let page = PageRequest { page_size: 1000, ..Default::default() };
+        let request = ListInteractionsRequest { page: Some(page), ..Default::default() };
+        let InspectionResponse::Interactions(list) = inspect(InspectionRequest::Interactions(request)) else {
             panic!("no list of interactions");
         };
-        assert_eq!(list.interactions.len(), self.interactions.len());
+        assert_eq!(
+            list.interactions.len(),
+            self.interactions.len(),
+            "interactions of the server, of the events"
+        );
         for shown in list.interactions {
             let id = shown.interaction_id.clone();
-            let seen = &self.interactions[&id];
-            assert_eq!(seen.queue, shown.queue, "{id}");
-            assert_eq!(seen.is_held, shown.is_held, "{id}");
-            assert_eq!(seen.priority, shown.priority, "{id}");
-            assert_eq!(seen.workbin, shown.workbin, "{id}");
-            // Who reads events does not see that user data is being read for a pull.
-            let state = match shown.interaction_state() {
-                InteractionState::Cached => InteractionState::Queued,
-                state => state,
+            let seen = self.interactions.get(&id).unwrap_or_else(|| panic!("no event tells of {id}"));
+            let whole = match inspect(InspectionRequest::Interaction(id.clone())) {
+                InspectionResponse::Interaction(Some(whole)) => whole,
+                other => panic!("{id} is listed and not there: {other:?}"),
             };
-            assert_eq!(seen.state(), state, "{id}");
-            let reported = InteractionProperties {
-                interaction_state: shown.interaction_state,
-                workflow_state: shown.workflow_state.clone(),
-                ..seen.newest.clone()
-            };
-            assert_eq!(reported, shown, "every change of {id} is reported");
-            let InspectionResponse::Interaction(Some(whole)) =
-                server.inspect(InspectionRequest::Interaction(id.clone()))
-            else {
-                panic!("{id} is listed and not there");
-            };
-            let parties = whole.parties.into_iter().map(|info| party(&Some(info))).collect();
-            assert_eq!(seen.parties, parties, "{id}");
+            seen.agrees_with(shown, whole.parties);
         }
-        self.agents_agree_with(server);
-    }
-
-    fn agents_agree_with(&self, server: &mut Server) {
-        let InspectionResponse::Agents(list) =
-            server.inspect(InspectionRequest::Agents(PageRequest::default()))
+        let InspectionResponse::Agents(list) = inspect(InspectionRequest::Agents(PageRequest::default()))
         else {
             panic!("no list of agents");
         };
-        let shown = list.agents.iter().map(|status| {
+        self.agents_agree_with(&list.agents);
+    }
+
+    fn agents_agree_with(&self, agents: &[AgentStatus]) {
+        let shown = agents.iter().map(|status| {
             let info = status.agent.as_ref().unwrap();
             (info.agent_id.clone(), media(info))
         });
-        assert_eq!(self.agents, shown.collect());
-        for status in &list.agents {
+        assert_eq!(self.agents, shown.collect(), "agents of the events, of the server");
+        for status in agents {
             let id = &status.agent.as_ref().unwrap().agent_id;
             let handled: BTreeSet<_> = status.interaction_ids.iter().cloned().collect();
-            let party = (PartyType::Agent as i32, id.clone());
-            let seen = self.interactions.iter().filter(|(_, seen)| seen.parties.contains(&party));
-            assert_eq!(handled, seen.map(|(id, _)| id.clone()).collect(), "what {id} handles");
+            let seen: BTreeSet<_> = self.handled_by(id).into_iter().collect();
+            assert_eq!(handled, seen, "what {id} handles: the server, the events");
         }
+    }
+}
+
+impl Seen {
+    fn agrees_with(&self, shown: InteractionProperties, parties: Vec<PartyInfo>) {
+        let id = &shown.interaction_id;
+        assert_eq!(self.queue, shown.queue, "{id}");
+        assert_eq!(self.is_held, shown.is_held, "{id}");
+        assert_eq!(self.priority, shown.priority, "{id}");
+        assert_eq!(self.workbin, shown.workbin, "{id}");
+        // Who reads events does not see that user data is being read for a pull.
+        let state = match shown.interaction_state() {
+            InteractionState::Cached => InteractionState::Queued,
+            state => state,
+        };
+        assert_eq!(self.state(), state, "{id}");
+        let reported = InteractionProperties {
+            interaction_state: shown.interaction_state,
+            workflow_state: shown.workflow_state.clone(),
+            ..self.newest.clone()
+        };
+        assert_eq!(reported, shown, "every change of {id} is reported");
+        let parties = parties.into_iter().map(|info| party(&Some(info))).collect();
+        assert_eq!(self.parties, parties, "{id}");
     }
 }
