@@ -208,7 +208,7 @@ async fn a_logical_client_that_is_never_registered_times_out_and_is_taken_back()
     let mut server = StandIn::start();
     let (proxy, mut connection) = server.client(server.options(ClientType::Proxy)).await;
     let hasty =
-        proxy.with(RequestOptions { deadline: Some(Duration::from_millis(50)), ..Default::default() });
+        proxy.with(RequestOptions { deadline: Some(Duration::from_millis(500)), ..Default::default() });
     let error = hasty.logical(agent(1)).await.unwrap_err();
     assert!(matches!(error, ClientError::DeadlineExceeded { .. }), "{error}");
     assert_eq!(registered_name(&connection.next().await), "agent 1");

@@ -106,7 +106,7 @@ async fn what_nobody_asked_for_or_nobody_knows_is_ignored() {
 async fn a_change_without_an_answer_has_an_unknown_outcome_and_a_question_just_timed_out() {
     let mut server = StandIn::start();
     let (client, mut connection) = server.client(server.options(ClientType::MediaServer)).await;
-    let soon = RequestOptions { deadline: Some(Duration::from_millis(50)), ..Default::default() };
+    let soon = RequestOptions { deadline: Some(Duration::from_millis(500)), ..Default::default() };
     let hasty = client.with(soon);
     let (submitted, read) = tokio::join!(hasty.submit(submit("1")), hasty.get_properties("1"));
     let requests = connection.take(2).await;

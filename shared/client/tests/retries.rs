@@ -83,7 +83,7 @@ async fn every_refusal_for_now_is_repeated_also_without_a_key_and_no_other_is() 
 #[tokio::test]
 async fn the_deadline_ends_the_repeats_with_the_last_refusal() {
     let (_server, client, mut connection) = media_server().await;
-    let options = RequestOptions { deadline: Some(Duration::from_millis(100)), ..Default::default() };
+    let options = RequestOptions { deadline: Some(Duration::from_secs(2)), ..Default::default() };
     let client = client.with(options);
     let mut refused = 0;
     let serve = async {
