@@ -24,7 +24,7 @@ use crate::outage::{Asking, Outages};
 use crate::tasks::Tasks;
 
 /// Events kept in memory for subscribers who keep up.
-const RING_BYTES: usize = 32 << 20;
+const RING_BYTES: usize = 16 << 20;
 /// What may wait in a subscriber's outbound queue before its cursor rests, and which part of a small queue.
 const AHEAD_BYTES: usize = 1 << 20;
 const AHEAD_PART: usize = 8;

@@ -9,7 +9,7 @@ use ixn_proto::KeyValueList;
 use crate::commit::{CommitNumber, InteractionKey};
 
 /// How much user data the engine keeps at hand.
-pub const DEFAULT_CACHE_BYTES: usize = 64 << 20;
+pub const DEFAULT_CACHE_BYTES: usize = 32 << 20;
 /// What an entry costs beside its data.
 const ENTRY_BYTES: usize = 128;
 
