@@ -13,6 +13,7 @@ mod duration;
 mod email;
 mod exit;
 mod first_contact;
+mod inspector;
 mod load;
 mod message_json;
 mod names;

@@ -159,7 +159,6 @@ impl Engine {
                 have_interactions: self.views.len(position) as u64,
                 index_bytes: self.views.bytes(position) as u64,
                 check_interval_seconds: u32::try_from(view.check_interval.as_secs()).unwrap_or(u32::MAX),
-                ..ViewStatus::default()
             })
         });
         ListViewsResponse { views: views.collect(), next_page }

@@ -89,6 +89,11 @@ impl Loads {
         }
     }
 
+    /// How many requests of a client have no answer yet.
+    pub(crate) fn in_flight(&self, client: u32) -> u32 {
+        self.clients.lock().of.get(&client).map_or(0, |load| load.in_flight)
+    }
+
     /// A client is gone: what it had under way may never be answered.
     pub(crate) fn forget(&self, client: u32) {
         self.clients.lock().of.remove(&client);

@@ -104,6 +104,7 @@ pub(crate) fn describe(
         response.resident_memory_bytes = resident_bytes().unwrap_or_default();
         response.current_request_queue_size = intake.waiting();
         response.commit_number = counters.durable_commit.load(Ordering::Relaxed);
-        response.total_requests_handled = counters.requests_handled.load(Ordering::Relaxed);
+        let refused = intake.refused() + intake.over_limit();
+        response.total_requests_handled = counters.requests_handled.load(Ordering::Relaxed) + refused;
     })
 }

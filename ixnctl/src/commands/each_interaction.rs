@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::interactions::Selection;
 use crate::arguments::Common;
-use crate::connection::{self, Inspector};
+use crate::connection;
 use crate::exit::Failure;
+use crate::inspector::Inspector;
 use crate::troubles::Teller;
 
 /// How many requests may wait for their answers.

@@ -4,8 +4,8 @@ use clap::Args;
 use ixn_proto::{InteractionProperties, ListInteractionsRequest};
 
 use crate::arguments::Common;
-use crate::connection::Inspector;
 use crate::exit::Failure;
+use crate::inspector::Inspector;
 use crate::message_json;
 use crate::output::{Table, or_dash, time};
 

@@ -6,8 +6,8 @@ use ixn_proto::{ReasonInfo, RequestPlaceInQueue};
 
 use super::each_interaction::{self, Operation, Targets};
 use crate::arguments::Common;
-use crate::connection::Inspector;
 use crate::exit::Failure;
+use crate::inspector::Inspector;
 use crate::names;
 
 /// Moves interactions to a queue. Who handles one loses it.

@@ -3,8 +3,8 @@
 use ixn_proto::QueueStatus;
 
 use crate::arguments::Common;
-use crate::connection::Inspector;
 use crate::exit::Failure;
+use crate::inspector::Inspector;
 use crate::message_json;
 use crate::output::{Table, or_dash};
 

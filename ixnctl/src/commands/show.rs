@@ -6,8 +6,8 @@ use ixn_proto::{GetInteractionResponse, KeyValueList, PartyInfo, PartyType};
 
 use super::interactions::state;
 use crate::arguments::Common;
-use crate::connection::Inspector;
 use crate::exit::Failure;
+use crate::inspector::Inspector;
 use crate::message_json;
 use crate::output::{Table, printable, time};
 

@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::arguments::Common;
-use crate::connection::{self, Inspector};
+use crate::connection;
 use crate::exit::Failure;
+use crate::inspector::Inspector;
 use crate::names;
 use crate::submission::source::{Emails, Item, Lines, Place, Skip};
 use crate::troubles::Teller;

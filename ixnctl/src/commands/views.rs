@@ -1,10 +1,8 @@
 //! `ixnctl views`: the views with how many interactions match.
 
-use ixn_proto::ViewStatus;
-
 use crate::arguments::Common;
-use crate::connection::Inspector;
 use crate::exit::Failure;
+use crate::inspector::Inspector;
 use crate::message_json;
 use crate::output::{Table, or_dash};
 
@@ -27,22 +25,10 @@ pub(crate) async fn run(common: &Common) -> Result<(), Failure> {
             view.queue_name.clone(),
             or_dash(&view.strategy_name),
             view.have_interactions.to_string(),
-            state(view),
+            if view.enabled { "on" } else { "off" }.to_owned(),
             or_dash(&view.order),
             or_dash(&view.condition),
         ]);
     }
     Ok(table.lines().iter().try_for_each(|line| output.line(line))?)
-}
-
-fn state(view: &ViewStatus) -> String {
-    if !view.problem.is_empty() {
-        return format!("wrong: {}", view.problem);
-    }
-    match (view.enabled, view.frozen) {
-        (false, _) => "off",
-        (true, true) => "frozen",
-        (true, false) => "on",
-    }
-    .to_owned()
 }

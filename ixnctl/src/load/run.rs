@@ -23,8 +23,9 @@ use super::shared::Shared;
 use super::submitter::Submitter;
 use super::tool::processor_time;
 use crate::arguments::Common;
-use crate::connection::{self, Inspector};
+use crate::connection;
 use crate::exit::Failure;
+use crate::inspector::Inspector;
 
 /// How often the run is looked at.
 const LOOK: Duration = Duration::from_millis(100);
