@@ -143,9 +143,15 @@ fn lines(item: &ReportingItem) -> Vec<String> {
         ReportingItem::StateEnd(end) => vec![format!("   state  complete up to event {}", end.event_number)],
         ReportingItem::Gap(gap) => {
             let (asked, oldest) = (gap.asked, gap.oldest_held);
-            vec![format!(
-                "     gap  events after {asked} are no longer held, the oldest is {oldest}; the full state follows"
-            )]
+            vec![if asked < oldest {
+                format!(
+                    "     gap  events after {asked} are no longer held, the oldest is {oldest}; the full state follows"
+                )
+            } else {
+                format!(
+                    "     gap  the server has had no event {asked} (another database?); the full state follows"
+                )
+            }]
         }
         ReportingItem::Other(other) => {
             vec![format!("          {}", event_line(&message_json::envelope(other)))]
@@ -194,7 +200,7 @@ fn event_line(object: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ixn_proto::{EventPlacedInQueue, InteractionOperation, InteractionProperties};
+    use ixn_proto::{EventPlacedInQueue, EventReportingGap, InteractionOperation, InteractionProperties};
 
     use super::*;
 
@@ -221,6 +227,15 @@ mod tests {
                 "      42  2023-11-14T22:13:20.120Z  placed in queue         i1  queue=overflow  from=inbox  by=PLACE_BACK"
             ]
         );
+    }
+
+    #[test]
+    fn a_gap_says_whether_the_events_are_gone_or_never_were() {
+        let gap = |asked, oldest_held| {
+            lines(&ReportingItem::Gap(EventReportingGap { asked, oldest_held })).join("\n")
+        };
+        assert!(gap(5, 9).contains("events after 5 are no longer held, the oldest is 9"), "{}", gap(5, 9));
+        assert!(gap(70, 9).contains("has had no event 70"), "{}", gap(70, 9));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use ixn_proto::{ErrorCode, EventPartyAdded, InteractionOperation, RequestAccept}
 use super::{Answer, Caller, Refusal, Result};
 use crate::commit::InteractionKey;
 use crate::engine::Engine;
-use crate::interaction::{AgentParty, State};
+use crate::interaction::{AgentParty, Interaction, State};
 use crate::names::AgentId;
 
 pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAccept) -> Result {
@@ -60,14 +60,21 @@ impl Engine {
     /// The interaction that an agent is invited to with this ticket.
     pub(super) fn open_invitation(&self, agent: AgentId, ticket: u64, id: &str) -> Result<InteractionKey> {
         let key = self.known_interaction(id)?;
-        let invitations = self.interactions.get(key).map(|row| row.invitations()).unwrap_or_default();
+        let row = self.interactions.get(key);
+        let invitations = row.map(Interaction::invitations).unwrap_or_default();
         if invitations.iter().any(|invitation| invitation.ticket == ticket && invitation.agent == agent) {
             return Ok(key);
         }
-        let text = format!(
-            "the agent has no open invitation {ticket} to interaction '{id}'; it has expired, was revoked, or is from \
-             before a restart"
-        );
+        let text = if row.is_some_and(|row| row.is_handled_by(agent)) {
+            format!(
+                "the agent handles interaction '{id}' already; its invitation {ticket} is not open any more"
+            )
+        } else {
+            format!(
+                "the agent has no open invitation {ticket} to interaction '{id}'; it has expired, was revoked, or is \
+                 from before a restart"
+            )
+        };
         Err(Refusal::new(ErrorCode::UnknownTicket, text))
     }
 }
