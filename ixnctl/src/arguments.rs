@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Interactions(commands::interactions::Selection),
     /// Show one interaction with its user data and parties.
     Show(commands::show::Show),
+    /// Say why an interaction is where it is: views, strategy, and for each agent why not him.
+    Explain(commands::explain::Explain),
     /// End interactions.
     Stop(commands::stop::Stop),
     /// Move interactions to a queue.

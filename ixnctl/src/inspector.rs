@@ -5,9 +5,9 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use ixn_proto::inspection_client::InspectionClient;
 use ixn_proto::{
-    AgentStatus, GetInteractionRequest, GetInteractionResponse, GetServerRequest, GetServerResponse,
-    InteractionProperties, ListAgentsRequest, ListInteractionsRequest, ListQueuesRequest, ListViewsRequest,
-    PageRequest, QueueStatus, ViewStatus,
+    AgentStatus, ExplainInteractionRequest, ExplainInteractionResponse, GetInteractionRequest,
+    GetInteractionResponse, GetServerRequest, GetServerResponse, InteractionProperties, ListAgentsRequest,
+    ListInteractionsRequest, ListQueuesRequest, ListViewsRequest, PageRequest, QueueStatus, ViewStatus,
 };
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
@@ -120,6 +120,19 @@ impl Inspector {
         let request = GetInteractionRequest { interaction_id: interaction_id.to_owned() };
         let mut client = self.client.clone();
         self.answer(client.get_interaction(request)).await
+    }
+
+    /// Why one interaction is where it is.
+    ///
+    /// # Errors
+    /// The server is unavailable, or has no such interaction.
+    pub(crate) async fn explanation(
+        &self,
+        interaction_id: &str,
+    ) -> Result<ExplainInteractionResponse, Failure> {
+        let request = ExplainInteractionRequest { interaction_id: interaction_id.to_owned() };
+        let mut client = self.client.clone();
+        self.answer(client.explain_interaction(request)).await
     }
 
     /// The server itself.

@@ -71,6 +71,7 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Views => commands::views::run(common).await,
         Command::Agents => commands::agents::run(common).await,
         Command::Interactions(selection) => commands::interactions::run(common, selection).await,
+        Command::Explain(explain) => commands::explain::run(common, explain).await,
         Command::Show(show) => commands::show::run(common, show).await,
         Command::Stop(stop) => commands::stop::run(common, stop).await,
         Command::Move(to) => commands::move_to::run(common, to).await,

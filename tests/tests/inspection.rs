@@ -7,9 +7,9 @@ use ixn_client::{Client, ClientEvent, ClientOptions, ClientType, Event, RequestS
 use ixn_proto::inspection_client::InspectionClient;
 use ixn_proto::key_value_list::Value;
 use ixn_proto::{
-    GetInteractionRequest, GetServerRequest, InteractionState, KeyValueList, ListAgentsRequest,
-    ListInteractionsRequest, ListQueuesRequest, ListSessionsRequest, ListStrategiesRequest, ListViewsRequest,
-    MediaState, PageRequest, PartyType, RequestAgentLogin,
+    ExplainInteractionRequest, GetInteractionRequest, GetServerRequest, InteractionState, KeyValueList,
+    ListAgentsRequest, ListInteractionsRequest, ListQueuesRequest, ListSessionsRequest,
+    ListStrategiesRequest, ListViewsRequest, MediaState, PageRequest, PartyType, RequestAgentLogin,
 };
 use ixn_tests::binary;
 use ixn_tests::process::Server;
@@ -142,6 +142,16 @@ async fn every_call_shows_what_is_there() {
     assert!(shown.parties.iter().any(|party| party.party_type() == PartyType::Agent), "{:?}", shown.parties);
     let unknown = GetInteractionRequest { interaction_id: "nothing".into() };
     assert_eq!(look.get_interaction(unknown).await.unwrap_err().code(), Code::NotFound);
+
+    let waiting = &first.interactions[0].interaction_id;
+    let request = ExplainInteractionRequest { interaction_id: waiting.clone() };
+    let explained = look.explain_interaction(request).await.unwrap().into_inner();
+    assert_eq!(
+        explained.explanation,
+        "it waits in queue 'manual'; view 'rest' shows it and feeds no strategy, so it stays until an agent pulls it"
+    );
+    let unknown = ExplainInteractionRequest { interaction_id: "nothing".into() };
+    assert_eq!(look.explain_interaction(unknown).await.unwrap_err().code(), Code::NotFound);
 
     let about = look.get_server(GetServerRequest::default()).await.unwrap().into_inner();
     assert_eq!((about.database_kind.as_str(), about.database_fsync), ("sqlite", Some(true)));

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ixn_proto::Obstacle;
+
 use crate::commit::{EventNumber, InteractionKey};
 use crate::names::{AgentId, LabelId, MediaTypeId};
 use crate::sessions::ClientRef;
@@ -96,16 +98,28 @@ impl AgentState {
         }
     }
 
-    /// His standing for a medium, when he can take one more of it now.
-    pub fn standing(&self, setup: &AgentSetup, media_type: MediaTypeId) -> Option<Standing> {
-        let media = self.media.get(&media_type)?;
-        let free = media.ready
-            && !self.do_not_disturb
-            && !self.clients.is_empty()
-            && media.load < setup.capacity_for(media_type)
-            && media.reported_capacity.is_none_or(|most| media.load < most)
-            && setup.total.is_none_or(|total| self.total_load() < total);
-        free.then_some(Standing { load: media.load, idle_since: self.idle_since })
+    /// His standing for a medium, when he can take one more of it now; else why not.
+    pub fn standing(&self, setup: &AgentSetup, media_type: MediaTypeId) -> Result<Standing, Obstacle> {
+        if self.clients.is_empty() {
+            return Err(Obstacle::Disconnected);
+        }
+        if self.do_not_disturb {
+            return Err(Obstacle::DoNotDisturb);
+        }
+        let media = self.media.get(&media_type).ok_or(Obstacle::MediaNotAdded)?;
+        if !media.ready {
+            return Err(Obstacle::NotReady);
+        }
+        if media.load >= setup.capacity_for(media_type) {
+            return Err(Obstacle::MediaCapacity);
+        }
+        if media.reported_capacity.is_some_and(|most| media.load >= most) {
+            return Err(Obstacle::ReportedCapacity);
+        }
+        if setup.total.is_some_and(|total| self.total_load() >= total) {
+            return Err(Obstacle::TotalCapacity);
+        }
+        Ok(Standing { load: media.load, idle_since: self.idle_since })
     }
 
     /// Takes out with what he stands in the lists of this configuration; what he is put in from now on is in these.
@@ -145,21 +159,24 @@ mod tests {
     fn an_agent_is_free_up_to_his_capacity_and_only_while_ready_connected_and_disturbable() {
         let setup = AgentSetup { other_media: 1, ..AgentSetup::default() };
         let agent = ready_agent();
-        assert_eq!(agent.standing(&setup, email()), Some(Standing { load: 0, idle_since: Milliseconds(5) }));
-        assert_eq!(agent.standing(&setup, MediaTypeId::from_index(1)), None, "a medium that he did not add");
+        assert_eq!(agent.standing(&setup, email()), Ok(Standing { load: 0, idle_since: Milliseconds(5) }));
+        let chat = MediaTypeId::from_index(1);
+        assert_eq!(agent.standing(&setup, chat), Err(Obstacle::MediaNotAdded));
 
-        let mut busy = ready_agent();
-        busy.media.get_mut(&email()).unwrap().load = 1;
-        let mut away = ready_agent();
-        away.clients.clear();
-        let mut undisturbed = ready_agent();
-        undisturbed.do_not_disturb = true;
-        let mut full_elsewhere = ready_agent();
-        full_elsewhere.media.get_mut(&email()).unwrap().reported_capacity = Some(0);
-        for agent in [busy, away, undisturbed, full_elsewhere] {
-            assert_eq!(agent.standing(&setup, email()), None);
+        let why_not = |change: fn(&mut AgentState)| {
+            let mut agent = ready_agent();
+            change(&mut agent);
+            agent.standing(&setup, email()).unwrap_err()
+        };
+        fn media(agent: &mut AgentState) -> &mut MediaState {
+            agent.media.get_mut(&email()).unwrap()
         }
+        assert_eq!(why_not(|agent| agent.clients.clear()), Obstacle::Disconnected);
+        assert_eq!(why_not(|agent| agent.do_not_disturb = true), Obstacle::DoNotDisturb);
+        assert_eq!(why_not(|agent| media(agent).ready = false), Obstacle::NotReady);
+        assert_eq!(why_not(|agent| media(agent).load = 1), Obstacle::MediaCapacity);
+        assert_eq!(why_not(|agent| media(agent).reported_capacity = Some(0)), Obstacle::ReportedCapacity);
         let rule = AgentSetup { other_media: 5, total: Some(0), ..AgentSetup::default() };
-        assert_eq!(ready_agent().standing(&rule, email()), None, "the total of the rule");
+        assert_eq!(ready_agent().standing(&rule, email()), Err(Obstacle::TotalCapacity));
     }
 }

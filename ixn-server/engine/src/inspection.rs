@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use ixn_conditions::{Condition, Schema};
 use ixn_configuration::Executor;
 use ixn_proto::{
-    AgentMediaStatus, AgentStatus, GetInteractionResponse, GetServerResponse, ListAgentsResponse,
-    ListInteractionsRequest, ListInteractionsResponse, ListQueuesResponse, ListSessionsResponse,
-    ListStrategiesResponse, ListViewsResponse, PageRequest, QueueMediaCounters, QueueStatus, SessionStatus,
-    StrategyStatus, ViewStatus,
+    AgentMediaStatus, AgentStatus, ExplainInteractionResponse, GetInteractionResponse, GetServerResponse,
+    ListAgentsResponse, ListInteractionsRequest, ListInteractionsResponse, ListQueuesResponse,
+    ListSessionsResponse, ListStrategiesResponse, ListViewsResponse, PageRequest, QueueMediaCounters,
+    QueueStatus, SessionStatus, StrategyStatus, ViewStatus,
 };
 
 use crate::commit::InteractionKey;
@@ -40,6 +40,8 @@ pub enum InspectionRequest {
     Interactions(ListInteractionsRequest),
     /// One interaction, by id.
     Interaction(String),
+    /// Why one interaction is where it is, by id.
+    Explain(String),
     /// The server.
     Server,
 }
@@ -61,6 +63,8 @@ pub enum InspectionResponse {
     Interactions(ListInteractionsResponse),
     /// One interaction.
     Interaction(Option<Box<GetInteractionResponse>>),
+    /// Why one interaction is where it is.
+    Explain(Option<Box<ExplainInteractionResponse>>),
     /// The server, without what only the shell knows.
     Server(GetServerResponse),
     /// The question cannot be answered; the sentence says why.
@@ -101,6 +105,7 @@ impl Engine {
             InspectionRequest::Interaction(id) => {
                 InspectionResponse::Interaction(self.get_interaction(id).map(Box::new))
             }
+            InspectionRequest::Explain(id) => InspectionResponse::Explain(self.explain(id).map(Box::new)),
             InspectionRequest::Server => InspectionResponse::Server(self.describe_server()),
         }
     }

@@ -128,7 +128,7 @@ pub(crate) fn may_be_invited(engine: &Engine, key: InteractionKey, agent: AgentI
     media_type
         .zip(setup)
         .zip(state)
-        .is_some_and(|((media, setup), state)| state.standing(setup, media).is_some())
+        .is_some_and(|((media, setup), state)| state.standing(setup, media).is_ok())
 }
 
 fn rows(engine: &Engine) -> impl Iterator<Item = &Interaction> {
@@ -198,7 +198,7 @@ fn agent_fits_rows(engine: &Engine, agent: AgentId, state: &AgentState) -> Resul
     let listed: BTreeMap<_, Standing> = match engine.setup.agents.get(&agent) {
         Some(setup) => {
             let media = state.media.keys();
-            media.filter_map(|media| Some((*media, state.standing(setup, *media)?))).collect()
+            media.filter_map(|media| Some((*media, state.standing(setup, *media).ok()?))).collect()
         }
         None => BTreeMap::new(),
     };

@@ -15,6 +15,7 @@ pub mod compile;
 pub mod contents;
 pub mod cursor;
 pub mod engine;
+mod explain;
 pub mod extra;
 pub mod figures;
 mod freeze;

@@ -12,6 +12,13 @@ pub struct TimerHandle {
     sequence: u64,
 }
 
+impl TimerHandle {
+    /// When it is due.
+    pub fn at(self) -> Milliseconds {
+        self.at
+    }
+}
+
 /// All deadlines of the engine.
 #[derive(Debug)]
 pub struct Timers<T> {

@@ -6,10 +6,11 @@ use ixn_engine::commit::InteractionKey;
 use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
 use ixn_proto::inspection_server::Inspection;
 use ixn_proto::{
-    GetInteractionRequest, GetInteractionResponse, GetServerRequest, GetServerResponse, KeyValueList,
-    ListAgentsRequest, ListAgentsResponse, ListInteractionsRequest, ListInteractionsResponse,
-    ListQueuesRequest, ListQueuesResponse, ListSessionsRequest, ListSessionsResponse, ListStrategiesRequest,
-    ListStrategiesResponse, ListViewsRequest, ListViewsResponse,
+    ExplainInteractionRequest, ExplainInteractionResponse, GetInteractionRequest, GetInteractionResponse,
+    GetServerRequest, GetServerResponse, KeyValueList, ListAgentsRequest, ListAgentsResponse,
+    ListInteractionsRequest, ListInteractionsResponse, ListQueuesRequest, ListQueuesResponse,
+    ListSessionsRequest, ListSessionsResponse, ListStrategiesRequest, ListStrategiesResponse,
+    ListViewsRequest, ListViewsResponse,
 };
 use ixn_store::Database;
 use tokio::sync::oneshot;
@@ -58,6 +59,10 @@ impl InspectionService {
             response => Ok(response),
         }
     }
+}
+
+fn no_interaction(id: &str) -> Status {
+    Status::not_found(format!("there is no interaction '{id}'; it may have been stopped"))
 }
 
 /// Asks the engine and takes the answer of the right kind apart.
@@ -124,7 +129,18 @@ impl Inspection for InspectionService {
                 self.add_user_data(&mut response).await?;
                 Ok(Response::new(*response))
             }
-            _ => Err(Status::not_found(format!("there is no interaction '{id}'; it may have been stopped"))),
+            _ => Err(no_interaction(&id)),
+        }
+    }
+
+    async fn explain_interaction(
+        &self,
+        request: Request<ExplainInteractionRequest>,
+    ) -> Result<Response<ExplainInteractionResponse>, Status> {
+        let id = request.into_inner().interaction_id;
+        match self.ask(InspectionRequest::Explain(id.clone())).await? {
+            InspectionResponse::Explain(Some(response)) => Ok(Response::new(*response)),
+            _ => Err(no_interaction(&id)),
         }
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod agents;
 mod each_interaction;
+pub(crate) mod explain;
 pub(crate) mod interactions;
 pub(crate) mod load;
 pub(crate) mod move_to;

@@ -45,6 +45,13 @@ impl Inspection for Service {
         Ok(Response::new(ListViewsResponse { views: vec![view], ..Default::default() }))
     }
 
+    async fn explain_interaction(
+        &self,
+        _: Request<ExplainInteractionRequest>,
+    ) -> Answer<ExplainInteractionResponse> {
+        Err(Status::not_found("there is no such interaction"))
+    }
+
     async fn list_agents(&self, _: Request<ListAgentsRequest>) -> Answer<ListAgentsResponse> {
         Ok(Response::new(ListAgentsResponse::default()))
     }

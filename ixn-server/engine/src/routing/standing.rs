@@ -21,7 +21,7 @@ impl Engine {
         let mut before = state.take_listed(self.setup_generation);
         for media_type in state.media.keys().copied().collect::<Vec<_>>() {
             let old = before.remove(&media_type);
-            let new = state.standing(setup, media_type);
+            let new = state.standing(setup, media_type).ok();
             is_free |= new.is_some();
             if let Some(standing) = new {
                 state.listed.insert(media_type, standing);
