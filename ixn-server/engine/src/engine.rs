@@ -15,7 +15,7 @@ use crate::inspection::{InspectionRequest, InspectionResponse};
 use crate::interactions::Interactions;
 use crate::journal::Journal;
 use crate::names::{AgentId, StrategyId};
-use crate::reconfigure::{Changeover, Discarded};
+use crate::reconfigure::{Changeover, Discarded, Slices};
 use crate::requests::Waiter;
 use crate::requests::jobs::Jobs;
 use crate::requests::pulls::Pulls;
@@ -189,6 +189,7 @@ pub struct Engine {
     /// Restored interactions that were with somebody; empty once recovered.
     pub(crate) unsettled: Vec<InteractionKey>,
     pub(crate) changeover: Changeover,
+    pub(crate) slices: Slices,
     /// Counts configurations: what an agent is listed for counts only under the one that listed him.
     pub(crate) setup_generation: u32,
     outputs: Vec<Output>,
@@ -239,6 +240,7 @@ impl Engine {
             request_counts: crate::figures::RequestCounts::default(),
             unsettled: Vec::new(),
             changeover: Changeover::default(),
+            slices: Slices::default(),
             setup_generation: 0,
             outputs: Vec::new(),
             #[cfg(debug_assertions)]
@@ -378,6 +380,8 @@ impl Engine {
         for _ in 0..MOVES {
             if let Some(view) = self.wake.views.pop_first() {
                 self.fill_from_view(view);
+            } else if self.changeover.holds_offers() {
+                break;
             } else if let Some(agent) = self.wake.agents.pop_first() {
                 self.serve_agent(agent);
             } else {

@@ -120,10 +120,13 @@ pub fn check(engine: &Engine) -> Result<(), String> {
     })
 }
 
-/// The router never exceeds a capacity: whom it invites can take one more of the medium. Asked by debug builds before each
-/// invitation; a capacity that shrinks later takes nothing away from anybody.
+/// The router never exceeds a capacity, and offers to one agent at a time: whom it invites can take one more of the medium,
+/// nobody else is asked meanwhile, and the interaction stands in no line. Asked by debug builds before each invitation; a
+/// capacity that shrinks later takes nothing away from anybody.
 pub(crate) fn may_be_invited(engine: &Engine, key: InteractionKey, agent: AgentId) -> bool {
-    let media_type = engine.interactions.get(key).map(|row| row.media_type);
+    let row = engine.interactions.get(key).filter(|row| row.invitations().is_empty() && !row.is_held);
+    let waits = |row| line_of(row).is_some_and(|(line, urgency)| engine.lines.holds(line, urgency));
+    let media_type = row.filter(|row| !waits(row)).map(|row| row.media_type);
     let (setup, state) = (engine.setup.agents.get(&agent), engine.agents.get(&agent));
     media_type
         .zip(setup)

@@ -47,3 +47,4 @@ mod workbins;
 
 pub use chosen::Chosen;
 pub use engine::{Engine, Input, Output, Subscription};
+pub use reconfigure::Slices;

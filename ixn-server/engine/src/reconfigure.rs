@@ -2,11 +2,12 @@
 //!
 //! Queues that are gone become retired by not being there; agents that are gone are logged out and their work returns; what
 //! a strategy that is gone was routing returns to its queue. The first step only exchanges the setup; everything that
-//! concerns many agents or interactions follows in slices: until its slice has come by, an agent is offered nothing new, an
-//! interaction waits, and a view whose definition has changed misses what nothing else touches, for milliseconds. What is
-//! no longer needed is handed to the shell, which lets go of it where that delays nobody.
+//! concerns many agents or interactions follows in slices. First every agent finds his new places; only then is work offered
+//! again, the most urgent first over all strategies, so that a changed configuration does not change who gets what. Beside
+//! that, views and workbins that were defined anew are filled: until that is done they show a part. What is no longer needed
+//! is handed to the shell, which lets go of it where that delays nobody.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ixn_proto::InteractionOperation;
@@ -23,20 +24,30 @@ use crate::vocabulary::ConfiguredNames;
 use crate::wire::{Actor, server_reason};
 use crate::workbins::contents::WorkbinContents;
 
-/// How many agents one step looks at.
-const AGENTS: usize = 50;
-/// How many interactions that wait for an agent one step offers again.
-const OFFERS: usize = 50;
-/// How many rows one step looks at.
-const ROWS: usize = 250;
+/// How much one step does of what a changed configuration has left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slices {
+    /// Agents who find their new places, or are logged out.
+    pub agents: usize,
+    /// Interactions that wait for an agent and are offered again.
+    pub offers: usize,
+    /// Rows that views and workbins take in.
+    pub rows: usize,
+}
+
+impl Default for Slices {
+    fn default() -> Self {
+        Self { agents: 50, offers: 50, rows: 250 }
+    }
+}
 
 /// What is left to do since the configuration changed.
 #[derive(Debug, Default)]
 pub(crate) struct Changeover {
     /// Agents who have yet to find their places, or to be logged out.
     agents: Vec<AgentId>,
-    /// What waited for an agent.
-    waiting: VecDeque<BTreeSet<Urgency>>,
+    /// What waits for an agent: as it stood in the lines of before, and what has come since.
+    waiting: Vec<BTreeSet<Urgency>>,
     /// Views and workbins that were defined anew lack the interactions after this one.
     unindexed_after: Option<InteractionKey>,
 }
@@ -45,6 +56,26 @@ impl Changeover {
     /// Whether everything is done.
     pub(crate) fn is_over(&self) -> bool {
         self.agents.is_empty() && self.unindexed_after.is_none() && self.waiting.is_empty()
+    }
+
+    /// Whether agents and those who wait for them are yet to be brought together.
+    pub(crate) fn holds_offers(&self) -> bool {
+        !self.agents.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Lets an interaction wait for its turn. One that needs none any more by then is passed over.
+    pub(crate) fn enqueue(&mut self, urgency: Urgency) {
+        match self.waiting.first_mut() {
+            Some(come_since) => drop(come_since.insert(urgency)),
+            None => self.waiting.push(BTreeSet::from([urgency])),
+        }
+    }
+
+    /// The most urgent of those who wait.
+    fn next_waiting(&mut self) -> Option<Urgency> {
+        let lines = self.waiting.iter().enumerate();
+        let (_, line) = lines.filter_map(|(line, waiting)| Some((waiting.first()?, line))).min()?;
+        self.waiting.get_mut(line)?.pop_first()
     }
 
     /// Whether all views and workbins hold what they should.
@@ -71,6 +102,11 @@ impl PartialEq for Discarded {
 }
 
 impl Engine {
+    /// Sets how much one step does of a changeover.
+    pub fn set_slices(&mut self, slices: Slices) {
+        self.slices = slices;
+    }
+
     /// What makes configurations ready for this engine. Ask for it when everything is restored.
     pub fn compiler(&self) -> Compiler {
         Compiler::new(&self.vocabulary)
@@ -91,7 +127,8 @@ impl Engine {
             self.changeover.unindexed_after = Some(InteractionKey(0));
         }
         let mut lines = std::mem::take(&mut self.lines);
-        // What an earlier change has left to do is done with this one.
+        // What an earlier change has left to do is done with this one. The first is for what comes from now on.
+        self.changeover.waiting.insert(0, BTreeSet::new());
         self.changeover.waiting.extend(lines.take_waiting());
         self.setup_generation += 1;
         self.changeover.agents = self.agents.keys().rev().copied().collect();
@@ -111,7 +148,7 @@ impl Engine {
         if self.changeover.is_over() {
             return;
         }
-        for _ in 0..AGENTS {
+        for _ in 0..self.slices.agents {
             let Some(agent) = self.changeover.agents.pop() else { break };
             if self.setup.agents.contains_key(&agent) {
                 self.relist(agent);
@@ -120,21 +157,27 @@ impl Engine {
                 self.log_out(agent, &Actor::Server, Some(reason), None);
             }
         }
-        for _ in 0..OFFERS {
-            let Some(line) = self.changeover.waiting.front_mut() else { break };
-            match line.pop_first() {
-                Some(urgency) => self.offer(urgency.key()),
-                None => drop(self.changeover.waiting.pop_front()),
-            }
+        if self.changeover.agents.is_empty() {
+            self.offer_slice();
         }
         self.index_slice();
+    }
+
+    /// Offers what waits, the most urgent first.
+    fn offer_slice(&mut self) {
+        for _ in 0..self.slices.offers {
+            match self.changeover.next_waiting() {
+                Some(urgency) => self.offer_now(urgency.key()),
+                None => return self.changeover.waiting.clear(),
+            }
+        }
     }
 
     /// Fills views and workbins that were defined anew.
     fn index_slice(&mut self) {
         let Some(after) = self.changeover.unindexed_after else { return };
         let keys: Vec<InteractionKey> =
-            self.interactions.after(after).take(ROWS).map(|row: &Interaction| row.key).collect();
+            self.interactions.after(after).take(self.slices.rows).map(|row: &Interaction| row.key).collect();
         for key in &keys {
             self.reindex(*key);
         }

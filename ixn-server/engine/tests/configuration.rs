@@ -1,10 +1,11 @@
 //! A configuration that changes while the server runs.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod fixture;
 
 use fixture::*;
-use ixn_engine::Input;
 use ixn_engine::time::Milliseconds;
+use ixn_engine::{Input, Slices};
 use ixn_proto::client_envelope::Request;
 use ixn_proto::*;
 
@@ -88,6 +89,58 @@ fn a_new_target_is_asked_at_once() {
     assert!(server.events(bob).is_empty());
     change(&mut server, "Billing >= 3", "Billing >= 1");
     assert_eq!(server.invitation(bob).interaction.unwrap().interaction_id, id);
+}
+
+/// Puts a configuration into force without doing what it leaves to do.
+fn begin_change(server: &mut Server, text: &str) {
+    server.engine.set_slices(Slices { agents: 1, offers: 1, rows: 1 });
+    let compiled = server.engine.compiler().compile(&configuration(text)).unwrap();
+    server.engine.step(Milliseconds(server.now), Input::Configured(Box::new(compiled)));
+}
+
+#[test]
+fn what_happens_while_a_configuration_comes_into_force_is_offered_to_one_agent_only() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let id = server.submit(media, "an invoice");
+    for name in ["bob", "carol"] {
+        server.log_in(name);
+    }
+    begin_change(&mut server, &CONFIGURATION.replace("{id: carol}", "{id: carol, skills: {Billing: 1}}"));
+    // The step relaxes before its turn has come; now it reaches both.
+    server.now += 10_000;
+    let now = Milliseconds(server.now);
+    server.engine.step(now, Input::Drained(media));
+    while server.engine.has_more_work() {
+        server.engine.step(now, Input::Tick);
+    }
+    let before = server.reported.len();
+    server.step(Input::Tick);
+    let invited = server.reported_since(before);
+    assert_eq!(invited.iter().filter(|name| *name == "EventAgentInvited").count(), 1, "{invited:?}");
+    assert_eq!(server.state_of(media, &id).unwrap().workflow_state, "Delivering");
+}
+
+#[test]
+fn who_becomes_a_target_gets_the_most_urgent_over_all_strategies() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    server.submit(media, "an invoice");
+    let hello = RequestSubmit { priority: Some(9), ..email("hello") };
+    let urgent = server.ack(media, Request::RequestSubmit(hello)).interaction_id;
+    let text = CONFIGURATION
+        .replace("{id: carol}", "{id: carol}\n  - {id: dave, skills: {Billing: 9}}")
+        .replace("[alice, bob, carol]", "[alice, bob, carol, dave]");
+    let without = text.replace("Billing: 9", "Billing: 0").replace(", dave]", "]");
+    server.configure(&without);
+    let dave = server.log_in("dave");
+    assert!(server.events(dave).is_empty(), "no strategy targets him yet");
+    begin_change(&mut server, &text);
+    while server.engine.has_more_work() {
+        server.engine.step(Milliseconds(server.now), Input::Tick);
+    }
+    server.step(Input::Tick);
+    assert_eq!(server.invitation(dave).interaction.unwrap().interaction_id, urgent);
 }
 
 #[test]

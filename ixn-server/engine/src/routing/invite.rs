@@ -18,7 +18,7 @@ use crate::wire::{Actor, server_reason};
 impl Engine {
     /// Offers a routed interaction to an agent. The invitation goes out when the user data is at hand.
     pub(crate) fn invite(&mut self, key: InteractionKey, agent: AgentId) {
-        debug_assert!(invariants::may_be_invited(self, key, agent), "{agent:?} has no room for {key}");
+        debug_assert!(invariants::may_be_invited(self, key, agent), "{agent:?} must not be offered {key}");
         let ticket = self.counters.next_ticket;
         self.counters.next_ticket += 1;
         let now = self.now;

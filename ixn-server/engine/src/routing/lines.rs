@@ -67,6 +67,11 @@ impl Lines {
         self.lines.get_mut(&line).is_some_and(|line| line.waiting.remove(&urgency))
     }
 
+    /// Whether an interaction waits there.
+    pub fn holds(&self, line: LineId, urgency: Urgency) -> bool {
+        self.lines.get(&line).is_some_and(|line| line.waiting.contains(&urgency))
+    }
+
     /// Lists a free agent.
     pub fn list(&mut self, line: LineId, standing: Standing, agent: AgentId) {
         self.lines.entry(line).or_default().free.insert((standing, agent));

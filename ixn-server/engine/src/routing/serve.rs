@@ -7,10 +7,6 @@ use crate::routing::lines::{LineId, Urgency};
 impl Engine {
     /// Offers a free agent the most urgent interaction that waits for him. Each offer wakes him again while he is free.
     pub(crate) fn serve_agent(&mut self, agent: AgentId) {
-        if self.agents.get(&agent).is_some_and(|state| state.listed_under != self.setup_generation) {
-            // His turn in the changeover comes, and wakes him.
-            return;
-        }
         let (Some(setup), Some(state)) = (self.setup.agents.get(&agent), self.agents.get(&agent)) else {
             return;
         };

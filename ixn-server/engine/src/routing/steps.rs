@@ -44,8 +44,18 @@ impl Engine {
         self.begin_step(key, line.step + 1);
     }
 
-    /// Asks the best free agent whom the step reaches; with none the interaction waits in its line.
+    /// Asks the best free agent whom the step reaches; with none the interaction waits in its line. While a new
+    /// configuration comes into force it waits for its turn.
     pub(crate) fn offer(&mut self, key: InteractionKey) {
+        if !self.changeover.holds_offers() {
+            return self.offer_now(key);
+        }
+        if let Some((_, urgency)) = self.interactions.get(key).and_then(line_of) {
+            self.changeover.enqueue(urgency);
+        }
+    }
+
+    pub(crate) fn offer_now(&mut self, key: InteractionKey) {
         let Some(row) = self.interactions.get(key) else { return };
         if !row.invitations().is_empty() || row.is_held {
             return;
@@ -61,7 +71,10 @@ impl Engine {
         }
         let agent = self.lines.free(line).find(|agent| !self.has_declined(row, *agent));
         match agent {
-            Some(agent) => self.invite(key, agent),
+            Some(agent) => {
+                self.lines.dequeue(line, urgency);
+                self.invite(key, agent);
+            }
             None => self.lines.enqueue(line, urgency),
         }
     }
@@ -71,11 +84,11 @@ impl Engine {
         let Some(row) = self.interactions.get(key) else { return };
         let waited = line_of(row).is_some_and(|(line, urgency)| self.lines.dequeue(line, urgency));
         self.change(key, |row| row.priority = priority);
-        if !waited {
-            return;
-        }
-        if let Some((line, urgency)) = self.interactions.get(key).and_then(line_of) {
+        let Some((line, urgency)) = self.interactions.get(key).and_then(line_of) else { return };
+        if waited {
             self.lines.enqueue(line, urgency);
+        } else if self.changeover.holds_offers() {
+            self.changeover.enqueue(urgency);
         }
     }
 
