@@ -1,6 +1,7 @@
 //! The engine: everything that decides. One value, changed only by [`Engine::step`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use bytes::Bytes;
 use ixn_proto::{ClientEnvelope, KeyValueList};
@@ -69,6 +70,11 @@ pub enum Input {
     },
     /// The configuration has changed; it has been checked and made ready by this engine's [`Compiler`].
     Configured(Box<Compiled>),
+    /// The database has not answered for a while, so nobody can be answered: until it does, nobody's time runs out, be it to
+    /// answer an offer or to come back after a lost connection.
+    DatabaseSilent,
+    /// The database answers again: everybody has as much time as he had.
+    DatabaseAnswers,
     /// Nothing but time has passed.
     Tick,
 }
@@ -149,6 +155,17 @@ pub(crate) enum Timer {
 pub(crate) struct Wake {
     pub(crate) views: BTreeSet<usize>,
     pub(crate) agents: BTreeSet<AgentId>,
+    /// The view from which routing took the last one.
+    pub(crate) served_view: usize,
+}
+
+impl Wake {
+    /// Views take turns: where several feed one strategy that has little room, none keeps the others out.
+    fn next_view(&mut self) -> Option<usize> {
+        let after = (Bound::Excluded(self.served_view), Bound::Unbounded);
+        let view = self.views.range(after).next().or(self.views.first()).copied()?;
+        self.views.take(&view)
+    }
 }
 
 /// Totals of a strategy.
@@ -251,6 +268,7 @@ impl Engine {
     /// One step: the input's whole effect. `now` never goes back: a clock that does is held.
     pub fn step(&mut self, now: Milliseconds, input: Input) {
         self.now = self.now.max(now);
+        self.timers.advance(self.now);
         let has_nothing_else_to_do = matches!(input, Input::Tick);
         self.fire_timers();
         match input {
@@ -280,6 +298,8 @@ impl Engine {
                 let response = Box::new(self.inspect(&request));
                 self.outputs.push(Output::Inspected { token, response });
             }
+            Input::DatabaseSilent => self.timers.stop(),
+            Input::DatabaseAnswers => self.timers.go_on(),
             Input::Configured(configuration) => self.reconfigure(*configuration),
             Input::Drained(client) => {
                 self.state_pages.go_on(client);
@@ -361,7 +381,7 @@ impl Engine {
 
     fn fire_timers(&mut self) {
         for _ in 0..SLICE {
-            let Some(timer) = self.timers.pop_due(self.now) else { break };
+            let Some(timer) = self.timers.pop_due() else { break };
             match timer {
                 Timer::Step(key) => self.step_expired(key),
                 Timer::Routing(key) => self.routing_expired(key),
@@ -378,7 +398,7 @@ impl Engine {
     /// Brings waiting interactions and free agents together, until nothing moves or the slice is used up.
     fn settle(&mut self) {
         for _ in 0..MOVES {
-            if let Some(view) = self.wake.views.pop_first() {
+            if let Some(view) = self.wake.next_view() {
                 self.fill_from_view(view);
             } else if self.changeover.holds_offers() {
                 break;

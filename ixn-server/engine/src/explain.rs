@@ -76,8 +76,8 @@ impl Engine {
             strategy_name: self.strategy_name(routing.strategy),
             step: routing.step as u32 + 1,
             steps: steps.len() as u32,
-            step_ends_at: ends_at(routing.step_timer),
-            routing_ends_at: ends_at(routing.routing_timer),
+            step_ends_at: self.ends_at(routing.step_timer),
+            routing_ends_at: self.ends_at(routing.routing_timer),
             waiting_before: waiting_before as u32,
             target_count: step.map_or(0, |step| step.reach.len() as u32),
             targets: targets.map(|agent| self.explain_target(row, *agent)).collect(),
@@ -180,6 +180,10 @@ impl Engine {
         }
     }
 
+    fn ends_at(&self, timer: Option<TimerHandle>) -> i64 {
+        timer.map_or(0, |timer| unix_seconds(self.timers.fires_at(timer)))
+    }
+
     fn strategy_name(&self, strategy: StrategyId) -> String {
         self.vocabulary.strategies.name(strategy).to_owned()
     }
@@ -202,8 +206,4 @@ fn routing_sentence(routing: &RoutingExplanation) -> String {
 
 fn unix_seconds(at: Milliseconds) -> i64 {
     i64::try_from(at.0 / 1000).unwrap_or(i64::MAX)
-}
-
-fn ends_at(timer: Option<TimerHandle>) -> i64 {
-    timer.map_or(0, |timer| unix_seconds(timer.at()))
 }

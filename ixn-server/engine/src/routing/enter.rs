@@ -19,6 +19,7 @@ impl Engine {
         }
         if let Some(key) = self.views.first(view) {
             self.enter_routing(key, view, strategy);
+            self.wake.served_view = view;
             self.wake.views.insert(view);
         }
     }
