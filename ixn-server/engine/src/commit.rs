@@ -109,7 +109,7 @@ pub struct CommitBatch {
 }
 
 impl CommitBatch {
-    /// The hash over all fields but `hash` itself.
+    /// The hash over all fields but `hash` itself. Lengths are in it, so that nothing can pass from one field to the next.
     pub fn content_hash(&self) -> u64 {
         use xxhash_rust::xxh3::Xxh3;
         let mut hash = Xxh3::new();
@@ -123,6 +123,7 @@ impl CommitBatch {
         number(self.counters.next_ticket);
         number(self.counters.next_session);
         number(self.at_milliseconds);
+        hash.update(&(self.events.len() as u64).to_le_bytes());
         hash.update(&self.events);
         for rows in [&self.hot, &self.cold] {
             hash.update(&(rows.len() as u64).to_le_bytes());
@@ -132,21 +133,27 @@ impl CommitBatch {
                 hash.update(row);
             }
         }
+        hash.update(&(self.deleted.len() as u64).to_le_bytes());
         for key in &self.deleted {
             hash.update(&key.0.to_le_bytes());
         }
+        hash.update(&(self.agents.len() as u64).to_le_bytes());
         for (agent, row) in &self.agents {
-            hash.update(agent.as_bytes());
-            hash.update(&[0]);
-            hash.update(row);
+            for bytes in [agent.as_bytes(), row] {
+                hash.update(&(bytes.len() as u64).to_le_bytes());
+                hash.update(bytes);
+            }
         }
+        hash.update(&(self.deleted_agents.len() as u64).to_le_bytes());
         for agent in &self.deleted_agents {
+            hash.update(&(agent.len() as u64).to_le_bytes());
             hash.update(agent.as_bytes());
-            hash.update(&[0]);
         }
         for row in &self.idempotency {
             hash.update(&row.key_hash.to_le_bytes());
             hash.update(&row.body_hash.to_le_bytes());
+            hash.update(&row.expires_at_seconds.to_le_bytes());
+            hash.update(&(row.answer.len() as u64).to_le_bytes());
             hash.update(&row.answer);
         }
         hash.digest()

@@ -6,7 +6,7 @@ use ixn_conditions::{Condition, ConditionError, Order, Schema, SchemaError, Valu
 use ixn_configuration::{Configuration, CustomPropertyType, WorkbinOwner};
 
 use crate::mapped_properties::CustomType;
-use crate::names::{Id, TooManyNames};
+use crate::names::{Id, QueueId, TooManyNames};
 use crate::setup::{
     AgentSetup, MediaTypeSetup, OwnerKind, QueueSetup, Setup, StepSetup, StrategySetup, ViewSetup,
     WorkbinSetup,
@@ -148,6 +148,17 @@ fn missing(object: &str, name: &str) -> CompileError {
     CompileError::Missing { object: object.to_owned(), name: name.to_owned() }
 }
 
+/// A queue of this configuration, not of one before.
+fn configured_queue(
+    words: &ConfiguredNames,
+    setup: &Setup,
+    object: &str,
+    name: &str,
+) -> Result<QueueId, CompileError> {
+    let queue = words.queues.find(name).filter(|queue| setup.queues.contains_key(queue));
+    queue.ok_or_else(|| missing(object, name))
+}
+
 fn workbins(
     configuration: &Configuration,
     words: &mut ConfiguredNames,
@@ -195,15 +206,9 @@ fn strategies(
             steps.push(StepSetup { reach: reach.clone(), timeout: step.timeout });
         }
         let overflow_queue = match &strategy.overflow_queue {
-            Some(name) => Some(words.queues.find(name).ok_or_else(|| missing(&object, name))?),
+            Some(name) => Some(configured_queue(words, setup, &object, name)?),
             None => None,
         };
-        if overflow_queue.is_none() {
-            // Without an overflow queue the last step stays.
-            if let Some(last) = steps.last_mut() {
-                last.timeout = None;
-            }
-        }
         let compiled = StrategySetup {
             executor: strategy.executor.clone(),
             steps,
@@ -223,9 +228,15 @@ fn views(
 ) -> Result<(), CompileError> {
     for view in &configuration.views {
         let object = format!("view '{}'", view.name);
-        let queue = words.queues.find(&view.queue).ok_or_else(|| missing(&object, &view.queue))?;
+        let queue = configured_queue(words, setup, &object, &view.queue)?;
         let strategy = match &view.strategy {
-            Some(name) => Some(words.strategies.find(name).ok_or_else(|| missing(&object, name))?),
+            Some(name) => Some(
+                words
+                    .strategies
+                    .find(name)
+                    .filter(|strategy| setup.strategies.contains_key(strategy))
+                    .ok_or_else(|| missing(&object, name))?,
+            ),
             None => None,
         };
         let compiled = ViewSetup {

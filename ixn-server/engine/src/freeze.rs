@@ -19,7 +19,6 @@ impl Source for Engine {
         let cold = std::mem::take(&mut self.journal.contents);
         let agents = std::mem::take(&mut self.journal.agents);
         self.journal.born.clear();
-        self.journal.counters_moved = false;
         let mut batch = CommitBatch {
             number,
             epoch: self.epoch,

@@ -13,6 +13,7 @@ use ixn_proto::{
 
 use crate::commit::InteractionKey;
 use crate::engine::Engine;
+use crate::figures::BUILT_IN_ROUTER;
 use crate::names::{Id, MediaTypeId, QueueId};
 use crate::sessions::{ClientRef, ConnectionId};
 
@@ -71,12 +72,17 @@ pub enum InspectionResponse {
     Refused(String),
 }
 
-/// A page of names in order, and the name after which the next begins. Of many names only the page's are sorted.
-fn page<'a>(mut names: Vec<&'a str>, request: &PageRequest) -> (Vec<&'a str>, String) {
-    let size = match request.page_size as usize {
+/// How many rows a page has.
+fn page_rows(request: &PageRequest) -> usize {
+    match request.page_size as usize {
         0 => DEFAULT_PAGE_ROWS,
         size => size.min(MAX_PAGE_ROWS),
-    };
+    }
+}
+
+/// A page of names in order, and the name after which the next begins. Of many names only the page's are sorted.
+fn page<'a>(mut names: Vec<&'a str>, request: &PageRequest) -> (Vec<&'a str>, String) {
+    let size = page_rows(request);
     names.retain(|name| request.start_after.is_empty() || *name > request.start_after.as_str());
     let is_last = names.len() <= size;
     if !is_last {
@@ -180,7 +186,7 @@ impl Engine {
             Some(StrategyStatus {
                 strategy_name: name.to_owned(),
                 executor: match &setup.executor {
-                    Executor::BuiltIn => "built-in".to_owned(),
+                    Executor::BuiltIn => BUILT_IN_ROUTER.to_owned(),
                     Executor::External(name) => name.clone(),
                 },
                 load_count: u32::from(setup.executor == Executor::BuiltIn),
@@ -229,10 +235,7 @@ impl Engine {
     }
 
     fn list_sessions(&self, request: &PageRequest) -> ListSessionsResponse {
-        let size = match request.page_size as usize {
-            0 => DEFAULT_PAGE_ROWS,
-            size => size.min(MAX_PAGE_ROWS),
-        };
+        let size = page_rows(request);
         // A page goes on after "CONNECTION/PROXY".
         let after = request.start_after.split_once('/').and_then(|(connection, proxy)| {
             Some(ClientRef {
@@ -277,10 +280,7 @@ impl Engine {
             },
         };
         let page = request.page.clone().unwrap_or_default();
-        let size = match page.page_size as usize {
-            0 => DEFAULT_PAGE_ROWS,
-            size => size.min(MAX_PAGE_ROWS),
-        };
+        let size = page_rows(&page);
         // A page goes on after the interaction's submit sequence number.
         let after = match page.start_after.as_str() {
             "" => InteractionKey(0),
@@ -331,13 +331,5 @@ impl Engine {
             current_interactions: self.interactions.len() as u64,
             ..GetServerResponse::default()
         }
-    }
-
-    /// The queue ids that have been seen, for metrics.
-    pub fn queue_names(&self) -> impl Iterator<Item = (QueueId, &str)> {
-        (0..self.vocabulary.queues.len()).map(|index| {
-            let id = QueueId::from_index(index as u32);
-            (id, self.vocabulary.queues.name(id))
-        })
     }
 }

@@ -119,8 +119,6 @@ pub struct Parties {
 pub struct Routing {
     /// The strategy.
     pub strategy: StrategyId,
-    /// When it took the interaction.
-    pub since: Milliseconds,
     /// The step it is at, from 0.
     pub step: usize,
     /// Ends the step.

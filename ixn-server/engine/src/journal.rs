@@ -26,8 +26,6 @@ pub struct Journal {
     pub deleted: BTreeSet<InteractionKey>,
     /// Agents to write, or to delete when they are no longer logged in.
     pub agents: BTreeSet<AgentId>,
-    /// Whether a counter moved that no row shows.
-    pub counters_moved: bool,
 }
 
 impl Journal {
@@ -42,7 +40,6 @@ impl Journal {
             born: BTreeSet::new(),
             deleted: BTreeSet::new(),
             agents: BTreeSet::new(),
-            counters_moved: false,
         }
     }
 
@@ -73,17 +70,16 @@ impl Journal {
             && self.contents.is_empty()
             && self.deleted.is_empty()
             && self.agents.is_empty()
-            && !self.counters_moved
     }
 
-    /// Ends an interaction in this batch: nothing of it is written any more, and if the database has it, it goes.
+    /// Ends an interaction in this batch: nothing of it is written any more, and if the database has it, it goes. That it ended
+    /// is reported in the same batch, so that there is one even when it was born in it.
     pub fn delete(&mut self, key: InteractionKey) {
         self.interactions.remove(&key);
         self.contents.remove(&key);
         if !self.born.remove(&key) {
             self.deleted.insert(key);
         }
-        self.counters_moved = true;
     }
 
     /// Takes the batch's events: the first number, the last, and their bytes. The next batch begins.

@@ -154,7 +154,6 @@ impl Interaction {
             "" => None,
             strategy => Some(Routing {
                 strategy: words.strategies.intern(strategy)?,
-                since: Milliseconds(u64::from(row.submitted_to_router_at) * 1000),
                 step: 0,
                 step_timer: None,
                 routing_timer: None,

@@ -24,6 +24,16 @@ pub enum Answer {
     Encoded(Box<[u8]>),
 }
 
+impl Answer {
+    /// What it takes beside its entry.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Submitted(_) => 0,
+            Self::Encoded(encoded) => encoded.len(),
+        }
+    }
+}
+
 /// A remembered key.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -62,13 +72,15 @@ pub(super) struct KeyLog {
     shards: Vec<HashTable<u32>>,
     /// Keys, without entries that a newer one of the same key has replaced.
     keys: usize,
+    /// What the answers of all entries take beside them.
+    answer_bytes: usize,
 }
 
 impl Default for KeyLog {
     fn default() -> Self {
         let mut shards = Vec::new();
         shards.resize_with(SHARDS, HashTable::new);
-        Self { pages: VecDeque::new(), begins_at: 0, oldest: 0, shards, keys: 0 }
+        Self { pages: VecDeque::new(), begins_at: 0, oldest: 0, shards, keys: 0, answer_bytes: 0 }
     }
 }
 
@@ -97,6 +109,7 @@ impl KeyLog {
     /// Adds an entry; one of the same key from before counts no more.
     pub(super) fn push(&mut self, entry: Entry) {
         let key_hash = entry.key_hash;
+        self.answer_bytes += entry.answer.bytes();
         if self.pages.back().is_none_or(|page| page.len() == PAGE) {
             self.pages.push_back(Vec::with_capacity(PAGE));
         }
@@ -128,6 +141,7 @@ impl KeyLog {
     pub(super) fn pop_first(&mut self) -> Option<u64> {
         let entry = self.first()?;
         let (key_hash, expires_at) = (entry.key_hash, u64::from(entry.expires_at_seconds));
+        self.answer_bytes -= entry.answer.bytes();
         let position = self.oldest as u32;
         if let Some(shard) = self.shards.get_mut(shard_of(key_hash))
             && let Ok(known) = shard.find_entry(key_hash[0], |known| *known == position)
@@ -145,6 +159,11 @@ impl KeyLog {
             self.begins_at = self.oldest;
         }
         Some(expires_at)
+    }
+
+    /// How many bytes the answers take.
+    pub(super) fn answer_bytes(&self) -> usize {
+        self.answer_bytes
     }
 
     /// How many keys are remembered.

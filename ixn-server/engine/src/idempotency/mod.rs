@@ -19,6 +19,8 @@ pub const SUBMIT_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 pub const OTHER_RETENTION: Duration = Duration::from_secs(10 * 60);
 /// How many keys are kept: of submits, and as many of other requests.
 pub const MAX_KEYS: usize = 1_000_000;
+/// How many bytes the answers to them may take, of each kind: a pull's answer names up to a thousand interactions.
+pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// How long a key may be.
 pub const MAX_KEY_BYTES: usize = 128;
 
@@ -110,7 +112,7 @@ impl Idempotency {
         let is_submit = row.expires_at_seconds > now.after(OTHER_RETENTION).0 / 1000;
         let log = if is_submit { &mut self.submits } else { &mut self.others };
         log.push(Entry::new(row.key_hash, row.body_hash, row.expires_at_seconds, answer));
-        while log.len() > self.limit {
+        while log.len() > self.limit || log.answer_bytes() > MAX_ANSWER_BYTES {
             let Some(expires_at) = log.pop_first() else { break };
             if is_submit {
                 self.dropped_until_seconds = self.dropped_until_seconds.max(expires_at);
@@ -196,6 +198,20 @@ mod tests {
         }
         assert_eq!(keys.look_up(fingerprint(1, 0), NOW), Known::New);
         assert_ne!(keys.look_up(fingerprint(3, 0), NOW), Known::New);
+    }
+
+    #[test]
+    fn large_answers_push_out_the_oldest() {
+        let mut keys = Idempotency::default();
+        let large = vec![0; MAX_ANSWER_BYTES / 2];
+        for key in 1..=3 {
+            let answer = Answer::Encoded(large.clone().into());
+            let stored = bytes::Bytes::from(large.clone());
+            keys.remember(fingerprint(key, 0), answer, stored, OTHER_RETENTION, NOW);
+        }
+        assert_eq!(keys.look_up(fingerprint(1, 0), NOW), Known::New);
+        assert_ne!(keys.look_up(fingerprint(2, 0), NOW), Known::New);
+        assert_eq!(keys.len(), 2);
     }
 
     #[test]

@@ -42,7 +42,6 @@ impl Engine {
             row.submitted_to_router_at = now.seconds();
             row.parties_mut().routing = Some(Routing {
                 strategy,
-                since: now,
                 step: 0,
                 step_timer: None,
                 routing_timer: Some(routing_timer),
