@@ -11,10 +11,11 @@ use ixn_configuration::Configuration;
 use ixn_engine::commit::{Epoch, TakenOver};
 use ixn_engine::compile::Compiler;
 use ixn_engine::gate::Source;
+use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
 use ixn_engine::sessions::ConnectionId;
 use ixn_engine::time::Milliseconds;
 use ixn_engine::vocabulary::Vocabulary;
-use ixn_engine::{Engine, Input};
+use ixn_engine::{Engine, Input, Output};
 use ixn_proto::client_envelope::Request;
 use ixn_proto::*;
 
@@ -37,14 +38,19 @@ views:
 workbins: [{name: drafts, owner: agent}]
 "#;
 
+/// Agents who are logged in behind one connection.
+const AGENTS: u32 = 1_000;
 /// Steps between two commits, as under load.
 const BATCH: usize = 200;
+/// How many interactions' user data one step takes in, as the server reads it.
+const LOADED: usize = 64;
 
 struct Bench {
     engine: Engine,
     now: u64,
     references: u64,
     since_commit: usize,
+    user_data: KeyValueList,
 }
 
 /// How long steps took.
@@ -76,8 +82,11 @@ impl Steps {
     }
 }
 
+/// With the agents of a call centre's floor beside alice.
 fn configuration(text: &str) -> Configuration {
-    Configuration::parse(text, "bench.yaml").unwrap_or_else(|problems| panic!("{problems}"))
+    let floor: String = (0..AGENTS).map(|n| format!(", {{id: agent-{n}}}")).collect();
+    let text = text.replace("capacity-rule: several}]", &format!("capacity-rule: several}}{floor}]"));
+    Configuration::parse(&text, "bench.yaml").unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// Processor time of this thread: what else runs on the machine does not count.
@@ -109,7 +118,9 @@ impl Bench {
         let now = 1_800_000_000_000;
         let mut engine = Engine::new(setup, vocabulary, &taken_over, Milliseconds(now));
         engine.keep_contents(16 << 20);
-        let mut bench = Self { engine, now, references: 0, since_commit: 0 };
+        let mut user_data = KeyValueList::new();
+        user_data.push_text("Subject", "About the invoice of last month").push_text("Body", &"x".repeat(960));
+        let mut bench = Self { engine, now, references: 0, since_commit: 0, user_data };
         let mut steps = Steps::default();
         bench.step(&mut steps, Input::Connected(ConnectionId(1)));
         let register = RequestRegisterClient {
@@ -125,9 +136,53 @@ impl Bench {
             ..Default::default()
         };
         bench.request(&mut steps, 2, "", Request::RequestRegisterClient(register));
-        let login = RequestAgentLogin { agent_id: "alice".into(), ..Default::default() };
-        bench.request(&mut steps, 2, "", Request::RequestAgentLogin(login));
+        let login = |agent_id: &str| {
+            let login = RequestAgentLogin { agent_id: agent_id.into(), ..Default::default() };
+            Request::RequestAgentLogin(login)
+        };
+        bench.request(&mut steps, 2, "", login("alice"));
+        bench.step(&mut steps, Input::Connected(ConnectionId(3)));
+        let register = |client_type: ClientType| {
+            Request::RequestRegisterClient(RequestRegisterClient {
+                client_name: "floor".into(),
+                client_type: client_type as i32,
+                ..Default::default()
+            })
+        };
+        bench.request(&mut steps, 3, "", register(ClientType::Proxy));
+        for n in 0..AGENTS {
+            bench.proxied(&mut steps, n + 1, register(ClientType::AgentApplication));
+            bench.proxied(&mut steps, n + 1, login(&format!("agent-{n}")));
+        }
         bench
+    }
+
+    fn proxied(&mut self, steps: &mut Steps, proxy_client_id: u32, request: Request) {
+        self.references += 1;
+        let envelope = ClientEnvelope {
+            reference_id: self.references,
+            proxy_client_id,
+            request: Some(request),
+            ..Default::default()
+        };
+        self.step(steps, Input::Request(ConnectionId(3), Box::new(envelope)));
+    }
+
+    fn held_by(&mut self, agent_id: &str) -> usize {
+        let request =
+            Box::new(InspectionRequest::Agents(PageRequest { page_size: 1, start_after: "agent~".into() }));
+        self.engine.step(Milliseconds(self.now), Input::Inspect { token: 0, request });
+        let agents = self.engine.take_outputs().into_iter().find_map(|output| match output {
+            Output::Inspected { response, .. } => match *response {
+                InspectionResponse::Agents(list) => Some(list.agents),
+                _ => None,
+            },
+            _ => None,
+        });
+        let agents = agents.unwrap_or_default();
+        let agent =
+            agents.iter().find(|status| status.agent.as_ref().is_some_and(|a| a.agent_id == agent_id));
+        agent.map_or(0, |agent| agent.interaction_ids.len())
     }
 
     fn step(&mut self, steps: &mut Steps, input: Input) {
@@ -136,7 +191,17 @@ impl Bench {
         steps.add(busy() - began);
         let outputs = self.engine.take_outputs();
         drop(outputs);
-        self.engine.take_loads();
+        let loads = self.engine.take_loads();
+        if !loads.is_empty() {
+            // As the shell brings them: a few at a time.
+            for keys in loads.chunks(LOADED) {
+                let data = keys.iter().map(|key| (*key, Some(self.user_data.as_bytes().clone()))).collect();
+                let began = busy();
+                self.engine.step(Milliseconds(self.now), Input::ContentsLoaded(data));
+                steps.add(busy() - began);
+            }
+            drop(self.engine.take_outputs());
+        }
         self.since_commit += 1;
         if self.since_commit >= BATCH {
             self.commit();
@@ -162,17 +227,28 @@ impl Bench {
         self.step(steps, Input::Request(ConnectionId(connection), Box::new(envelope)));
     }
 
-    fn submit(&mut self, steps: &mut Steps, queue: &str, key: &str, priority: i32, data: &KeyValueList) {
+    fn submit(&mut self, steps: &mut Steps, queue: &str, key: &str, priority: i32) {
         let request = RequestSubmit {
             queue: queue.into(),
             media_type: "email".into(),
             interaction_type: "Inbound".into(),
             interaction_subtype: "InboundNew".into(),
             priority: Some(priority),
-            user_data: Some(data.clone()),
+            user_data: Some(self.user_data.clone()),
             ..Default::default()
         };
         self.request(steps, 1, key, Request::RequestSubmit(request));
+    }
+
+    /// Those who end at once with all that they have.
+    fn leave(&mut self) {
+        let mut steps = Steps::default();
+        let held = self.held_by("alice");
+        self.request(&mut steps, 2, "", Request::RequestAgentLogout(RequestAgentLogout::default()));
+        steps.print(&format!("an agent who holds {held} logs out"));
+        let mut steps = Steps::default();
+        self.step(&mut steps, Input::Disconnected(ConnectionId(3)));
+        steps.print(&format!("a connection with {AGENTS} logged-in agents breaks"));
     }
 
     /// What the engine does by itself until it rests.
@@ -189,13 +265,10 @@ impl Bench {
 fn main() {
     let queued: usize = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(1_000_000);
     let mut bench = Bench::new();
-    let mut data = KeyValueList::new();
-    data.push_text("Subject", "About the invoice of last month").push_text("Body", &"x".repeat(960));
-
     let empty = resident_mib();
     let mut steps = Steps::default();
     for n in 0..queued {
-        bench.submit(&mut steps, "inbox", &format!("bench-{n}"), (n % 10_000) as i32, &data);
+        bench.submit(&mut steps, "inbox", &format!("bench-{n}"), (n % 10_000) as i32);
     }
     bench.commit();
     steps.print(&format!("submit {queued} of 1 KB, each with an idempotency key"));
@@ -208,7 +281,7 @@ fn main() {
     let aging = 100_000.min(queued);
     let mut steps = Steps::default();
     for _ in 0..aging {
-        bench.submit(&mut steps, "aging", "", 0, &data);
+        bench.submit(&mut steps, "aging", "", 0);
     }
     steps.print(&format!("submit {aging} to a view with _age() > 3600"));
     bench.now += 3_700_000;
@@ -226,7 +299,7 @@ fn main() {
 
     let mut steps = Steps::default();
     for _ in 0..5_000.min(queued) {
-        bench.submit(&mut steps, "hot", "", 0, &data);
+        bench.submit(&mut steps, "hot", "", 0);
     }
     steps.print("submit 5000 to a view that routes (nobody is there)");
     let text = CONFIGURATION
@@ -239,5 +312,6 @@ fn main() {
         steps.print(&format!("configuration reload ({round}), first step"));
         bench.work("… until all views are right again");
     }
+    bench.leave();
     println!("memory at the end: {:.0} MiB", resident_mib());
 }
