@@ -48,6 +48,17 @@ impl Engine {
         self.show_changed(key);
     }
 
+    /// Whether a view's condition still holds for what it shows: one that looks at the clock may have become false since,
+    /// when many do at once and are looked at again in slices.
+    pub(crate) fn still_shows(&self, view: usize, key: InteractionKey) -> bool {
+        let (Some(view), Some(row)) = (self.setup.views.get(view), self.interactions.get(key)) else {
+            return false;
+        };
+        let now_seconds = (self.now.0 / 1000) as i64;
+        !view.condition.depends_on_time()
+            || view.condition.evaluate(&row.facts(&self.vocabulary), now_seconds).is_true()
+    }
+
     fn hide(&mut self, key: InteractionKey) {
         if let Some(row) = self.interactions.get(key) {
             self.views.remove(&self.setup, &self.vocabulary, row);

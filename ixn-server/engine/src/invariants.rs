@@ -216,12 +216,12 @@ fn sessions_fit_agents(engine: &Engine) -> Result<(), String> {
             ensure!(knows, "{client:?} acts for an agent who does not know");
         }
     }
-    for state in engine.agents.values() {
+    for (agent, state) in &engine.agents {
         let distinct: BTreeSet<_> = state.clients.iter().collect();
         ensure!(distinct.len() == state.clients.len(), "an agent has one client twice");
         for client in &state.clients {
-            let acts =
-                engine.sessions.clients.get(client).is_some_and(|registered| registered.agent.is_some());
+            let registered = engine.sessions.clients.get(client);
+            let acts = registered.is_some_and(|registered| registered.agent == Some(*agent));
             ensure!(acts, "an agent has {client:?}, which does not act for him");
         }
     }
@@ -324,6 +324,9 @@ fn views_show_what_matches(engine: &Engine) -> Result<(), String> {
         let expected: Vec<_> = expected.into_iter().map(|(_, key)| key).collect();
         let shown: Vec<_> = engine.views.matching(position).filter(|key| !uncertain.contains(key)).collect();
         ensure!(shown == expected, "view '{}' shows {shown:?}, not {expected:?}", view.name);
+    }
+    for (position, view) in engine.setup.views.iter().enumerate().filter(|(_, view)| !view.enabled) {
+        ensure!(engine.views.len(position) == 0, "view '{}' is off and shows something", view.name);
     }
     Ok(())
 }

@@ -262,3 +262,104 @@ impl AgentState {
         Ok(state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+
+    /// Every field has a value of its own, so that none can be forgotten, or taken for another.
+    fn full_row() -> InteractionRow {
+        let workbin = |name: &str, owner_kind| {
+            Some(WorkbinRow { workbin: name.into(), owner_kind, owner: format!("owner of {name}") })
+        };
+        let list = |key: &str| {
+            let mut list = KeyValueList::new();
+            list.push_text(key, "value");
+            list.as_bytes().clone()
+        };
+        let custom = |name: &str, value| CustomRow { name: name.into(), value: Some(value) };
+        InteractionRow {
+            chosen_id: "chosen".into(),
+            queue: "queue".into(),
+            media_type: "email".into(),
+            interaction_type: "Inbound".into(),
+            subtype: "InboundNew".into(),
+            submitted_by: "gateway".into(),
+            assigned_to: "alice".into(),
+            state: 3,
+            flags: ONLINE | LOCKED,
+            priority: -7,
+            service_objective: 60,
+            place_in_queue_seq: 11,
+            last_event: 12,
+            received_at: 101,
+            submitted_at: 102,
+            placed_in_queue_at: 103,
+            moved_to_queue_at: 104,
+            delivered_at: 105,
+            abandoned_at: 106,
+            assigned_at: 107,
+            held_at: 108,
+            submitted_to_router_at: 109,
+            completed_at: 110,
+            workbin: workbin("drafts", 1),
+            external_id: "external".into(),
+            parent_id: "parent".into(),
+            in_queues: list("in"),
+            out_queues: list("out"),
+            custom: vec![
+                custom("number", CustomRowValue::Integer(-5)),
+                custom("text", CustomRowValue::Text("some".into())),
+                custom("time", CustomRowValue::Timestamp(1_700_000_000)),
+            ],
+            strategy: "billing".into(),
+            agents: vec![PartyRow { agent: "alice".into(), since_milliseconds: 1_234 }],
+            former_workbin: workbin("later", 2),
+            handling_timeout_minutes: 15,
+            invitations: vec![InvitationRow { agent: "bob".into(), ticket: 9 }],
+        }
+    }
+
+    #[test]
+    fn an_interaction_comes_back_as_it_was_stored() -> Result<(), TooManyNames> {
+        let mut words = Vocabulary::new(1, "AAAAAA".into());
+        for row in [full_row(), InteractionRow { flags: HELD, state: 2, ..full_row() }] {
+            let interaction = Interaction::from_row(InteractionKey(1), row.clone(), &mut words)?;
+            assert_eq!(interaction.to_row(&words), row);
+        }
+        // What a pull had chosen is free again, and nobody has it.
+        let chosen = InteractionRow { state: 1, ..full_row() };
+        let free = Interaction::from_row(InteractionKey(1), chosen, &mut words)?;
+        assert_eq!((free.state, free.parties.is_none()), (State::Queued, true));
+        Ok(())
+    }
+
+    #[test]
+    fn an_agent_comes_back_as_he_was_stored() -> Result<(), TooManyNames> {
+        let mut words = Vocabulary::new(1, "AAAAAA".into());
+        let reason = |system_name: &str, number| {
+            Some(ReasonRow { system_name: system_name.into(), description: "because".into(), number })
+        };
+        let row = AgentRow {
+            place: "desk 7".into(),
+            media: vec![
+                AgentMediaRow { media_type: "email".into(), ready: true, reason: None },
+                AgentMediaRow { media_type: "chat".into(), ready: false, reason: reason("Lunch", 2) },
+            ],
+            do_not_disturb: true,
+            idle_since_milliseconds: 5,
+            last_event: 6,
+            reason: reason("Meeting", 3),
+            logged_in_at_milliseconds: 4,
+        };
+        assert_eq!(AgentState::from_row(row.clone(), &mut words)?.to_row(&words), row);
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_set_takes_no_room_in_a_row() {
+        assert_eq!(InteractionRow::default().encoded_len(), 0);
+    }
+}

@@ -17,10 +17,13 @@ impl Engine {
         if !self.has_room(strategy) {
             return;
         }
-        if let Some(key) = self.views.first(view) {
+        let Some(key) = self.views.first(view) else { return };
+        self.wake.views.insert(view);
+        if self.still_shows(view, key) {
             self.enter_routing(key, view, strategy);
             self.wake.served_view = view;
-            self.wake.views.insert(view);
+        } else {
+            self.reindex(key);
         }
     }
 
