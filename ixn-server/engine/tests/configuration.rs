@@ -1,9 +1,10 @@
 //! A configuration that changes while the server runs.
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 mod fixture;
 
 use fixture::*;
+use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
 use ixn_engine::time::Milliseconds;
 use ixn_engine::{Input, Slices};
 use ixn_proto::client_envelope::Request;
@@ -25,6 +26,73 @@ fn a_view_whose_condition_changes_shows_what_was_there_already() {
     assert!(server.events(alice).is_empty());
     change(&mut server, "workbins:", "  - {name: late, queue: archive, strategy: rest}\nworkbins:");
     assert_eq!(server.invitation(alice).interaction.unwrap().interaction_id, id);
+}
+
+#[test]
+fn a_changed_condition_lets_go_of_what_it_selects_no_more_and_a_view_that_is_off_shows_nothing() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let to_archive =
+        |priority| RequestSubmit { queue: "archive".into(), priority: Some(priority), ..email("hello") };
+    for priority in [1, 5, 9] {
+        server.ack(media, Request::RequestSubmit(to_archive(priority)));
+    }
+    let mut shown = |view: &str| {
+        let text = CONFIGURATION
+            .replace("workbins:", &format!("  - {{name: by-hand, queue: archive{view}}}\nworkbins:"));
+        server.configure(&text);
+        let answer = server.inspect(InspectionRequest::Views(PageRequest::default()));
+        let InspectionResponse::Views(list) = answer else { panic!("{answer:?}") };
+        list.views.iter().find(|view| view.view_name == "by-hand").map(|view| view.have_interactions)
+    };
+    assert_eq!(shown(""), Some(3));
+    assert_eq!(shown(", condition: Priority > 3"), Some(2));
+    assert_eq!(shown(", condition: Priority > 8, order: Priority desc"), Some(1));
+    assert_eq!(shown(", enabled: false"), Some(0));
+    assert_eq!(shown(", condition: Priority < 8"), Some(2));
+}
+
+#[test]
+fn a_strategy_that_goes_while_it_offers_gives_back_what_it_has() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let carol = server.log_in("carol");
+    let offered = server.submit(media, "hello");
+    let waiting = server.submit(media, "hello again");
+    let offer = server.invitation(carol);
+    let from = CONFIGURATION.find("  - name: rest").unwrap();
+    let to = CONFIGURATION.find("views:").unwrap();
+    let mut without = CONFIGURATION.replace(&CONFIGURATION[from..to], "");
+    without = without.replace(", strategy: rest}", "}");
+    server.configure(&without);
+    // An open offer is kept; what waits goes back at once.
+    assert_eq!(server.state_of(media, &waiting).unwrap().workflow_state, "Queued");
+    server.ack(carol, reject(&offer));
+    assert_eq!(server.state_of(media, &offered).unwrap().workflow_state, "Queued");
+}
+
+#[test]
+fn a_second_change_before_the_first_is_done_leaves_what_the_second_says() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let ids: Vec<String> = (0..20).map(|n| server.submit(media, &format!("invoice {n}"))).collect();
+    for name in ["bob", "carol"] {
+        server.log_in(name);
+    }
+    let first = CONFIGURATION.replace("'%invoice%'", "'%nothing%'").replace("Billing >= 3", "Billing >= 1");
+    let second = CONFIGURATION.replace("  - {id: bob, skills: {Billing: 1}}\n", "").replace("bob, ", "");
+    begin_change(&mut server, &first);
+    server.engine.step(Milliseconds(server.now), Input::Tick);
+    begin_change(&mut server, &second);
+    while server.engine.has_more_work() {
+        server.engine.step(Milliseconds(server.now), Input::Tick);
+    }
+    // Looks at everything.
+    server.step(Input::Tick);
+    assert_eq!(server.database.agents.keys().collect::<Vec<_>>(), ["carol"]);
+    for id in ids {
+        assert_eq!(server.state_of(media, &id).unwrap().workflow_state, "Routing");
+    }
 }
 
 #[test]

@@ -81,3 +81,61 @@ fn ids_event_numbers_and_idempotency_keys_go_on() {
     let Some(server_envelope::Event::EventError(error)) = refused.event else { panic!() };
     assert_eq!(error.error_code(), ErrorCode::IdempotencyKeyReused);
 }
+
+#[test]
+fn an_offer_of_before_cannot_be_accepted_and_says_why() {
+    let mut server = Server::start();
+    let carol = server.log_in("carol");
+    let media = server.connect("mail server", ClientType::MediaServer);
+    server.submit(media, "hello");
+    let old = server.invitation(carol);
+    let mut server = server.restart(CONFIGURATION);
+    let carol = server.connect("carol's desktop", ClientType::AgentApplication);
+    server.ack(carol, login("carol"));
+    assert_eq!(server.refused(carol, accept(&old)), ErrorCode::UnknownTicket);
+    let anew = server.invitation(carol);
+    assert!(anew.ticket_id > old.ticket_id);
+    server.ack(carol, accept(&anew));
+}
+
+#[test]
+fn an_agents_state_and_the_workbin_he_took_from_outlive_the_server() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let carol = server.log_in("carol");
+    let id = server.submit(media, "hello");
+    let offer = server.invitation(carol);
+    server.ack(carol, accept(&offer));
+    server.ack(carol, place_in_drafts(&id, "carol"));
+    server.ask(carol, Request::RequestPull(pull_ids(&[&id])));
+    server.ack(carol, Request::RequestDoNotDisturbOn(RequestDoNotDisturbOn::default()));
+
+    let mut server = server.restart(CONFIGURATION);
+    let carol = server.connect("carol's desktop", ClientType::AgentApplication);
+    let resumed = server.ack(carol, login("carol")).agent_login.unwrap();
+    assert!(resumed.resumed && resumed.do_not_disturb, "{resumed:?}");
+    let media = server.connect("mail server", ClientType::MediaServer);
+    server.submit(media, "nobody else is there");
+    assert!(server.events(carol).is_empty(), "he is not to be disturbed");
+    let leave = RequestLeaveInteraction { interaction_id: id.clone(), ..Default::default() };
+    server.ack(carol, Request::RequestLeaveInteraction(leave));
+    let back = server.state_of(carol, &id).unwrap();
+    assert_eq!(back.workbin.unwrap().workbin_agent_id, "carol");
+}
+
+#[test]
+fn an_agent_who_is_no_longer_configured_is_logged_out_at_the_start() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let carol = server.log_in("carol");
+    let id = server.submit(media, "hello");
+    let offer = server.invitation(carol);
+    server.ack(carol, accept(&offer));
+    let before = server.reported.len();
+    let without = CONFIGURATION.replace("  - {id: carol}\n", "").replace(", carol]", "]");
+    let mut server = server.restart(&without);
+    let reported = server.reported_since(before);
+    assert_eq!(reported[..3], ["EventPartyRemoved", "EventPlacedInQueue", "EventAgentLogout"]);
+    let bob = server.log_in("bob");
+    assert_eq!(server.invitation(bob).interaction.unwrap().interaction_id, id);
+}
