@@ -253,6 +253,7 @@ pub trait Writer: Send {
 
     /// What the log holds under this number, read on a fresh connection (after an unknown outcome the old one is not
     /// trusted; on PostgreSQL its backend is ended first, so that nothing can still commit behind our back).
+    /// A record that it answers is as durable as an acknowledged one: synchronous standbys have it.
     /// `None`: no such record, certainly (or trimmed since: then a resend is fenced).
     /// [`StoreError::Lost`]: there will be no answer; anything else may pass.
     async fn look_up(&mut self, number: CommitNumber) -> Result<Option<CommitIdentity>, StoreError>;

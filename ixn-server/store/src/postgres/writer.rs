@@ -211,14 +211,19 @@ async fn without_predecessor(
     }))
 }
 
+/// Answers a record only when it is as safe as an acknowledged commit.
 async fn read_identity(
     connection: &mut PgConnection,
     seq: i64,
 ) -> Result<Option<CommitIdentity>, StoreError> {
     let record =
         sqlx::query_as::<_, (i64, i64)>("SELECT epoch, hash FROM commit_log WHERE seq = $1").bind(seq);
-    let found = within(READ_TIME, "reading the commit log", record.fetch_optional(connection)).await?;
+    let found = within(READ_TIME, "reading the commit log", record.fetch_optional(&mut *connection)).await?;
     let Some((epoch, hash)) = found else { return Ok(None) };
+    // A commit that was waiting for a synchronous standby when its session was ended can be seen, and no standby may have
+    // it. A transaction behind it waits too, for that one and for all before it.
+    let confirm = sqlx::raw_sql("SELECT pg_logical_emit_message(true, 'ixn', '')").execute(connection);
+    within(READ_TIME, "waiting for a synchronous standby", confirm).await?;
     Ok(Some(CommitIdentity { epoch: Epoch(unsigned(epoch)?), hash: hash.cast_unsigned() }))
 }
 

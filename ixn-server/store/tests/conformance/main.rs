@@ -7,6 +7,7 @@
 )]
 
 mod batches;
+mod outages;
 mod place;
 mod postgres;
 mod sqlite;

@@ -1,9 +1,9 @@
-//! PostgreSQL: its place, and what only it can show.
+//! PostgreSQL: its place, and what only it can show while all is well.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use ixn_engine::commit::{CommitIdentity, CommitNumber, IdempotencyRow, InteractionKey};
+use ixn_engine::commit::{CommitNumber, IdempotencyRow, InteractionKey};
 use ixn_store::{CommitError, Database, OpenOptions, StoreError};
 use ixn_tests::postgres::{Postgres, TestDatabase};
 use ixn_tests::wait;
@@ -16,15 +16,15 @@ use crate::place::Place;
 const LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct PostgresPlace {
-    database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 impl PostgresPlace {
-    async fn connect(&self) -> PgConnection {
+    pub(crate) async fn connect(&self) -> PgConnection {
         self.database.connect().await
     }
 
-    async fn tables(&self, like: &str) -> Vec<String> {
+    pub(crate) async fn tables(&self, like: &str) -> Vec<String> {
         sqlx::query_scalar(
             "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relname LIKE $1 ORDER BY oid",
         )
@@ -34,11 +34,11 @@ impl PostgresPlace {
         .unwrap()
     }
 
-    async fn alter_database(&self, what: &str) {
+    pub(crate) async fn alter_database(&self, what: &str) {
         self.execute(&format!("ALTER DATABASE {} {what}", self.database.name())).await;
     }
 
-    async fn end_sessions(&self, of: &str) {
+    pub(crate) async fn end_sessions(&self, of: &str) {
         let sql = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
              WHERE datname = current_database() AND pid <> pg_backend_pid() AND {of}"
@@ -81,124 +81,6 @@ impl Place for PostgresPlace {
     fn own_log_columns(&self) -> (&'static str, &'static str) {
         ("", "")
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_in_the_middle_loses_nothing() {
-    let mut server = Postgres::start().await;
-    let url = server.url();
-    let database = ixn_store::open(&url, &OpenOptions::default()).await.unwrap();
-    let (mut batches, mut writer) = take_over(&*database).await;
-    let mut key = 0;
-    let mut expected = Vec::new();
-    for _ in 0..3 {
-        // Commits run until one meets the kill.
-        let (committed, mut stopped) = tokio::sync::watch::channel(0);
-        let running = tokio::spawn(async move {
-            loop {
-                key += 1;
-                let batch = batches.next(|batch| batch.hot = vec![row(key, b"x")]);
-                match writer.commit(&batch).await {
-                    Ok(()) => {
-                        expected.push(row(key, b"x"));
-                        committed.send_replace(key);
-                    }
-                    Err(error) => return (writer, batches, batch, error, expected, key),
-                }
-            }
-        });
-        let from = *stopped.borrow();
-        timeout(LIMIT, stopped.wait_for(|key| *key >= from + 20)).await.unwrap().unwrap();
-        server.kill().await;
-        let (mut old_writer, old_batches, batch, error, so_far, last) =
-            timeout(LIMIT, running).await.unwrap().unwrap();
-        assert!(matches!(error, CommitError::Unknown(_) | CommitError::Unavailable(_)), "{error:?}");
-
-        // Still away.
-        let error = old_writer.commit(&batch).await.unwrap_err();
-        assert!(matches!(error, CommitError::Unavailable(_)), "{error:?}");
-        let error = old_writer.look_up(batch.number).await.unwrap_err();
-        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-
-        server.restart().await;
-        let found = old_writer.look_up(batch.number).await.unwrap();
-        let identity = CommitIdentity { epoch: batch.epoch, hash: batch.hash };
-        assert!(found.is_none() || found == Some(identity), "{found:?}");
-        let there = interactions(&*database).await;
-        assert_eq!(
-            there.last().is_some_and(|(last, _)| *last == InteractionKey(key_of(&batch))),
-            found.is_some()
-        );
-        old_writer.commit(&batch).await.unwrap();
-        (writer, batches, expected, key) = (old_writer, old_batches, so_far, last);
-        expected.push(row(key, b"x"));
-        assert_eq!(interactions(&*database).await, expected);
-    }
-    assert_eq!(database.log_after(CommitNumber(0), usize::MAX).await.unwrap().len() as u64, key + 1);
-}
-
-fn key_of(batch: &ixn_engine::commit::CommitBatch) -> u64 {
-    batch.hot[0].0.0
-}
-
-#[tokio::test]
-async fn a_session_ended_under_a_commit_is_looked_up() {
-    let place = PostgresPlace::create().await;
-    let database = place.open_as("victim").await;
-    let (mut batches, mut writer) = take_over(&*database).await;
-    writer.commit(&batches.next(|_| {})).await.unwrap();
-    place.end_sessions("application_name = 'victim'").await;
-    let batch = batches.next(|batch| batch.hot = vec![row(1, b"x")]);
-    let error = writer.commit(&batch).await.unwrap_err();
-    assert!(matches!(error, CommitError::Unknown(_)), "{error:?}");
-    assert_eq!(writer.look_up(batch.number).await.unwrap(), None);
-    writer.commit(&batch).await.unwrap();
-    assert_eq!(interactions(&*database).await, [row(1, b"x")]);
-}
-
-#[tokio::test]
-async fn looking_up_ends_a_commit_that_still_runs() {
-    let place = PostgresPlace::create().await;
-    let database = place.open().await;
-    let (mut batches, mut writer) = take_over(&*database).await;
-    let mut blocker = place.connect().await;
-    let mut transaction = blocker.begin().await.unwrap();
-    sqlx::raw_sql("LOCK TABLE interactions IN EXCLUSIVE MODE").execute(&mut *transaction).await.unwrap();
-
-    let batch = batches.next(|batch| batch.hot = vec![row(1, b"x")]);
-    // Given up while the statement waits for the lock.
-    assert!(timeout(Duration::from_millis(500), writer.commit(&batch)).await.is_err());
-    assert_eq!(writer.look_up(batch.number).await.unwrap(), None);
-    transaction.rollback().await.unwrap();
-    // Had the old statement gone on, it would be there now.
-    assert_eq!(interactions(&*database).await, []);
-    assert_eq!(writer.look_up(batch.number).await.unwrap(), None);
-    writer.commit(&batch).await.unwrap();
-    assert_eq!(interactions(&*database).await, [row(1, b"x")]);
-}
-
-#[tokio::test]
-async fn a_database_that_becomes_read_only_is_unavailable_until_it_is_not() {
-    let place = PostgresPlace::create().await;
-    let database = place.open_as("writer").await;
-    let (mut batches, mut writer) = take_over(&*database).await;
-    writer.commit(&batches.next(|_| {})).await.unwrap();
-    place.make_read_only().await;
-    place.end_sessions("application_name = 'writer'").await;
-    let batch = batches.next(|batch| batch.hot = vec![row(1, b"x")]);
-    let error = writer.commit(&batch).await.unwrap_err();
-    assert!(matches!(error, CommitError::Unknown(_)), "{error:?}");
-    assert_eq!(writer.look_up(batch.number).await.unwrap(), None);
-    for _ in 0..2 {
-        let error = writer.commit(&batch).await.unwrap_err();
-        assert!(matches!(&error, CommitError::Unavailable(text) if text.contains("25006")), "{error:?}");
-    }
-    let mut admin = place.connect().await;
-    sqlx::raw_sql("SET default_transaction_read_only = off").execute(&mut admin).await.unwrap();
-    let reset = format!("ALTER DATABASE {} RESET default_transaction_read_only", place.database.name());
-    sqlx::raw_sql(AssertSqlSafe(reset)).execute(&mut admin).await.unwrap();
-    writer.commit(&batch).await.unwrap();
-    assert_eq!(interactions(&*database).await, [row(1, b"x")]);
 }
 
 #[tokio::test]
@@ -259,26 +141,6 @@ async fn a_wrong_address_is_told() {
         assert!(matches!(error, StoreError::Address(_)), "{error:?}");
     }
     ixn_store::check_address("postgres://ixn@host/db?sslmode=require").unwrap();
-}
-
-#[tokio::test]
-async fn a_lost_lock_is_taken_again() {
-    let place = PostgresPlace::create().await;
-    let database = place.open_as("holder").await;
-    database.lock(&|_| {}).await.unwrap();
-    let holder = async || -> Option<i32> {
-        sqlx::query_scalar("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
-            .fetch_optional(&mut place.connect().await)
-            .await
-            .unwrap()
-    };
-    let first = holder().await.expect("a holder");
-    place.end_sessions(&format!("pid = {first}")).await;
-    wait::until(LIMIT, "another session with the lock", async || match holder().await {
-        Some(pid) if pid != first => Ok(()),
-        other => Err(format!("{other:?} instead of another than {first}")),
-    })
-    .await;
 }
 
 #[tokio::test]
