@@ -53,6 +53,10 @@ pub enum StoreError {
     /// The database cannot be reached now; trying again later may succeed.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The database does not let this server do what it must (a privilege, a name that is taken); the text says what to
+    /// change.
+    #[error("the database refuses this server: {0}")]
+    Refused(String),
     /// The database is set up in a way that would break a promise (fsync off …); the text says what to change.
     #[error("the database is not safe to use: {0}")]
     Unsafe(String),
@@ -115,8 +119,8 @@ pub struct OpenOptions {
 /// `sqlite://PATH`, or a plain path, which is SQLite. The schema is not touched before [`Database::take_over`].
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] when it cannot be reached now (try again), [`StoreError::Unsafe`], [`StoreError::Newer`]
-/// and [`StoreError::Address`] when trying again is of no use.
+/// [`StoreError::Unavailable`] when it cannot be reached now (try again), [`StoreError::Unsafe`], [`StoreError::Newer`],
+/// [`StoreError::Refused`] and [`StoreError::Address`] when trying again is of no use.
 pub async fn open(url: &str, options: &OpenOptions) -> Result<Arc<dyn Database>, StoreError> {
     Ok(match address(url)? {
         Address::Postgres => Arc::new(postgres::PostgresDatabase::open(url, options).await?),

@@ -8,6 +8,9 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::{CommitError, StoreError};
 
+/// What a server is that takes no writes.
+pub(super) const READ_ONLY: &str = "it is read-only: a standby, or default_transaction_read_only is on";
+
 /// What an error of the commit's statement means.
 pub(super) enum Verdict {
     /// The number is in the log already: ours, or another server's.
@@ -65,7 +68,28 @@ fn verdict_of_response(error: &PgDatabaseError) -> Verdict {
 }
 
 fn describe(error: &PgDatabaseError) -> String {
-    format!("{} (SQLSTATE {})", error.message(), error.code())
+    let text = format!("{} (SQLSTATE {})", error.message(), error.code());
+    match what_to_do(error.code()) {
+        Some(what_to_do) => format!("{text}; {what_to_do}"),
+        None => text,
+    }
+}
+
+/// For errors that last until somebody does something.
+fn what_to_do(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "25006" => READ_ONLY,
+        "53300" => {
+            "it is out of connections: raise max_connections, or the limit of the user or of the database, or end other \
+             sessions"
+        }
+        "42501" => {
+            "the address's user must be able to make tables, and own those that are there: GRANT CREATE ON SCHEMA public \
+             TO the user, or make it the database's owner"
+        }
+        code if code == "3D000" || code.starts_with("28") => "check host, database, user and password",
+        _ => return None,
+    })
 }
 
 /// The SQLSTATE of an error, if the server sent one.
@@ -78,12 +102,11 @@ pub(super) fn code(error: &sqlx::Error) -> Option<&str> {
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     if let Some(error) = error.as_database_error().and_then(|e| e.try_downcast_ref::<PgDatabaseError>()) {
         let text = describe(error);
+        // Waiting creates no database, user, password or privilege.
         return match error.code() {
             "XX001" | "XX002" => StoreError::Damaged(text),
-            // Waiting does not create a database, a user or a password.
-            code if code == "3D000" || code.starts_with("28") => {
-                StoreError::Address(format!("{text}; check host, database, user and password"))
-            }
+            code if code == "3D000" || code.starts_with("28") => StoreError::Address(text),
+            code if code.starts_with("42") => StoreError::Refused(text),
             _ => StoreError::Unavailable(text),
         };
     }
@@ -100,9 +123,11 @@ pub(super) fn migrate_error(error: MigrateError) -> StoreError {
     match error {
         MigrateError::VersionMissing(version) => newer_schema(version),
         MigrateError::Execute(error) => store_error(error),
-        MigrateError::ExecuteMigration(error, version) => {
-            StoreError::Unavailable(format!("migration {version}: {}", store_error(error)))
-        }
+        MigrateError::ExecuteMigration(error, version) => match store_error(error) {
+            StoreError::Refused(text) => StoreError::Refused(format!("migration {version}: {text}")),
+            StoreError::Unavailable(text) => StoreError::Unavailable(format!("migration {version}: {text}")),
+            error => error,
+        },
         other => StoreError::Damaged(other.to_string()),
     }
 }

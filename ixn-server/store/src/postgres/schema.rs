@@ -15,9 +15,6 @@ const MIGRATIONS_TABLE: &str = "ixn_migrations";
 /// The schema's version after all migrations.
 pub(super) const NEWEST_VERSION: i64 = 1;
 
-/// `DETACH PARTITION CONCURRENTLY` came with this one.
-const OLDEST_SERVER: i32 = 140_000;
-
 /// How often a takeover meets a commit of the old server on its number before it gives up.
 const TAKEOVER_TRIES: u32 = 20;
 
@@ -34,7 +31,6 @@ pub(super) async fn info(connection: &mut PgConnection) -> Result<DatabaseInfo, 
 
 struct Settings {
     version: String,
-    version_number: i32,
     fsync: String,
     synchronous_commit: String,
     full_page_writes: String,
@@ -43,9 +39,8 @@ struct Settings {
 impl Settings {
     async fn read(connection: &mut PgConnection) -> Result<Self, StoreError> {
         let row = sqlx::query(
-            "SELECT current_setting('server_version'), current_setting('server_version_num')::integer,
-                    current_setting('fsync'), current_setting('synchronous_commit'),
-                    current_setting('full_page_writes')",
+            "SELECT current_setting('server_version'), current_setting('fsync'),
+                    current_setting('synchronous_commit'), current_setting('full_page_writes')",
         )
         .fetch_one(connection)
         .await
@@ -53,10 +48,9 @@ impl Settings {
         let text = |column: usize| row.try_get::<String, _>(column).map_err(store_error);
         Ok(Self {
             version: text(0)?,
-            version_number: row.try_get(1).map_err(store_error)?,
-            fsync: text(2)?,
-            synchronous_commit: text(3)?,
-            full_page_writes: text(4)?,
+            fsync: text(1)?,
+            synchronous_commit: text(2)?,
+            full_page_writes: text(3)?,
         })
     }
 
@@ -69,16 +63,12 @@ impl Settings {
     }
 }
 
-/// Refuses a server that would lose acknowledged commits, is too old, or has a schema newer than ours.
+/// Refuses a server that would lose acknowledged commits, or has a schema newer than ours.
 pub(super) async fn check(
     connection: &mut PgConnection,
     allow_unsafe_durability: bool,
 ) -> Result<(), StoreError> {
     let settings = Settings::read(connection).await?;
-    if settings.version_number < OLDEST_SERVER {
-        let text = format!("it is PostgreSQL {}; version 14 or later is needed", settings.version);
-        return Err(StoreError::Unsafe(text));
-    }
     let off: Vec<_> = settings
         .durability()
         .into_iter()

@@ -17,6 +17,9 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// How long an ended session may take to disappear.
 const END_TIME: Duration = Duration::from_secs(10);
 
+/// `DETACH PARTITION CONCURRENTLY` and `idle_session_timeout` came with this one.
+const OLDEST_SERVER: u32 = 14;
+
 /// Statements that a writer's session keeps ready. The commit's changes with the log's partitions; old ones are let go of.
 const WRITERS_STATEMENTS: usize = 8;
 
@@ -90,22 +93,24 @@ impl Sessions {
             let connected = match purpose {
                 Purpose::Write => {
                     let options = self.options.clone().statement_cache_capacity(WRITERS_STATEMENTS);
-                    PgConnection::connect_with(&options).await?
+                    PgConnection::connect_with(&options).await
                 }
-                _ => PgConnection::connect_with(&self.options).await?,
+                _ => PgConnection::connect_with(&self.options).await,
             };
-            let mut connection = self.open.open(connected);
-            sqlx::raw_sql(EVERY).execute(&mut *connection).await?;
+            let mut connection = self.open.open(connected.map_err(store_error)?);
+            // First: an older one does not know the settings.
+            check_version(connection.server_version_num())?;
+            sqlx::raw_sql(EVERY).execute(&mut *connection).await.map_err(store_error)?;
             let settings = match purpose {
                 Purpose::Write => WRITER,
                 Purpose::Maintain => MAINTENANCE,
                 Purpose::Watch => "SET statement_timeout = '5s'",
                 Purpose::Migrate => "SET statement_timeout = 0",
             };
-            sqlx::raw_sql(settings).execute(&mut *connection).await?;
+            sqlx::raw_sql(settings).execute(&mut *connection).await.map_err(store_error)?;
             Ok(connection)
         };
-        within(CONNECT_TIME, "connecting", connect).await
+        in_time(CONNECT_TIME, "connecting", connect).await
     }
 
     /// Connections for readers, made when they are needed.
@@ -124,16 +129,33 @@ impl Sessions {
     }
 }
 
+/// Of a server's version, as 150018 for 15.18; none when it does not say.
+fn check_version(version: Option<u32>) -> Result<(), StoreError> {
+    match version.map(|version| version / 10_000) {
+        Some(version) if version < OLDEST_SERVER => Err(StoreError::Unsafe(format!(
+            "it is PostgreSQL {version}; version {OLDEST_SERVER} or later is needed"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Runs a statement or a few; a server that does not answer in time counts as not available.
 pub(super) async fn within<T>(
     time: Duration,
     what: &str,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, StoreError> {
-    match timeout(time, work).await {
-        Ok(answer) => answer.map_err(store_error),
-        Err(_) => Err(StoreError::Unavailable(format!("{what} took longer than {} s", time.as_secs()))),
-    }
+    in_time(time, what, async { work.await.map_err(store_error) }).await
+}
+
+/// As [`within`], for what asks the database several times.
+pub(super) async fn in_time<T>(
+    time: Duration,
+    what: &str,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let late = || StoreError::Unavailable(format!("{what} took longer than {} s", time.as_secs()));
+    timeout(time, work).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// A server process: its id may be used again, its start tells the two apart.
@@ -170,5 +192,19 @@ pub(super) async fn end_backend(connection: &mut PgConnection, backend: &Backend
             return Err(StoreError::Unavailable(text));
         }
         sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_server_is_named() {
+        let error = check_version(Some(130_020)).unwrap_err();
+        assert!(matches!(&error, StoreError::Unsafe(text) if text.contains("PostgreSQL 13;")), "{error:?}");
+        for version in [Some(140_000), Some(180_001), None] {
+            check_version(version).unwrap();
+        }
     }
 }

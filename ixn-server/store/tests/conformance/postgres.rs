@@ -314,3 +314,40 @@ async fn updates_of_hot_rows_touch_no_index() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_user_who_lacks_a_privilege_is_told_what_to_grant() {
+    let server = Postgres::start().await;
+    let mut admin = server.connect().await;
+    let prepare = "CREATE ROLE plain LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC";
+    sqlx::raw_sql(prepare).execute(&mut admin).await.unwrap();
+    let url = server.url().replace("postgres@", "plain@");
+    let database = ixn_store::open(&url, &OpenOptions::default()).await.unwrap();
+    let error = database.take_over(0).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Refused(text) if text.contains("GRANT CREATE ON SCHEMA public")),
+        "{error:?}"
+    );
+    sqlx::raw_sql("GRANT CREATE ON SCHEMA public TO plain").execute(&mut admin).await.unwrap();
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let batch = batches.next(|batch| batch.hot = vec![row(1, b"x")]);
+    writer.commit(&batch).await.unwrap();
+    assert!(writer.look_up(batch.number).await.unwrap().is_some());
+    database.maintain(batch.number, batch.number, 0).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_without_connections_left_says_so() {
+    let server = Postgres::start().await;
+    sqlx::raw_sql("CREATE ROLE one LOGIN CONNECTION LIMIT 1")
+        .execute(&mut server.connect().await)
+        .await
+        .unwrap();
+    let url = server.url().replace("postgres@", "one@");
+    let _held = PgConnection::connect(&url).await.unwrap();
+    let error = ixn_store::open(&url, &OpenOptions::default()).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Unavailable(text) if text.contains("out of connections")),
+        "{error:?}"
+    );
+}
