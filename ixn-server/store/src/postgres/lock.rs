@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::session::{Purpose, Sessions, within};
+use super::session::{Backend, Purpose, Sessions, backend_of, end_backend, within};
 use crate::connections::Open;
 use crate::{StoreError, Waiting};
 
@@ -44,7 +44,7 @@ pub(super) async fn lock(sessions: &Sessions, waiting: Waiting<'_>) -> Result<Lo
     let mut connection = sessions.connect(Purpose::Watch).await?;
     loop {
         match wait(&mut connection, waiting).await {
-            Ok(()) => return Ok(Lock { keeper: tokio::spawn(keep(sessions.clone(), connection)) }),
+            Ok(own) => return Ok(Lock { keeper: tokio::spawn(keep(sessions.clone(), connection, own)) }),
             Err(StoreError::Unavailable(error)) => {
                 tracing::warn!(
                     error,
@@ -69,7 +69,8 @@ async fn connect_again(sessions: &Sessions) -> Result<Open<PgConnection>, StoreE
     }
 }
 
-async fn wait(connection: &mut PgConnection, waiting: Waiting<'_>) -> Result<(), StoreError> {
+/// The session that has it then is answered.
+async fn wait(connection: &mut PgConnection, waiting: Waiting<'_>) -> Result<Backend, StoreError> {
     let mut named = None;
     while !try_lock(connection).await? {
         let holder = holder(connection).await?;
@@ -79,7 +80,7 @@ async fn wait(connection: &mut PgConnection, waiting: Waiting<'_>) -> Result<(),
         }
         sleep(TRY_EVERY).await;
     }
-    Ok(())
+    backend_of(connection).await
 }
 
 async fn try_lock(connection: &mut PgConnection) -> Result<bool, StoreError> {
@@ -102,14 +103,15 @@ async fn holder(connection: &mut PgConnection) -> Result<Option<String>, StoreEr
     within(ANSWER_TIME, "asking for the lock's holder", find.fetch_optional(connection)).await
 }
 
-async fn keep(sessions: Sessions, first: Open<PgConnection>) {
+/// Keeps the lock, which the session `own` holds.
+async fn keep(sessions: Sessions, first: Open<PgConnection>, mut own: Backend) {
     let mut held = Some(first);
     let mut told = false;
     loop {
         sleep(CHECK_EVERY).await;
         held = match held {
             Some(connection) => check(connection).await,
-            None => regain(&sessions, &mut told).await,
+            None => regain(&sessions, &mut own, &mut told).await,
         };
     }
 }
@@ -126,9 +128,12 @@ async fn check(mut connection: Open<PgConnection>) -> Option<Open<PgConnection>>
     }
 }
 
-async fn regain(sessions: &Sessions, told: &mut bool) -> Option<Open<PgConnection>> {
+/// Takes the lock again from `own`, whose connection is lost: that session may live on for a while, and it is nobody else's.
+async fn regain(sessions: &Sessions, own: &mut Backend, told: &mut bool) -> Option<Open<PgConnection>> {
     let mut connection = sessions.connect(Purpose::Watch).await.ok()?;
+    end_backend(&mut connection, own).await.ok()?;
     if try_lock(&mut connection).await.ok()? {
+        *own = backend_of(&mut connection).await.ok()?;
         tracing::debug!("the database's lock is held again");
         *told = false;
         return Some(connection);
@@ -138,4 +143,25 @@ async fn regain(sessions: &Sessions, told: &mut bool) -> Option<Open<PgConnectio
         tracing::warn!(holder, "the database's lock was lost, and somebody else has it now");
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use ixn_tests::postgres::TestDatabase;
+
+    use super::*;
+    use crate::OpenOptions;
+
+    #[tokio::test]
+    async fn a_lost_lock_is_taken_back_from_the_session_that_lives_on() {
+        let database = TestDatabase::create().await;
+        let sessions = Sessions::new(database.url(), &OpenOptions::default()).unwrap();
+        let mut lost = sessions.connect(Purpose::Watch).await.unwrap();
+        assert!(try_lock(&mut lost).await.unwrap());
+        let before = backend_of(&mut lost).await.unwrap();
+        let (mut own, mut told) = (before.clone(), false);
+        let mut held = regain(&sessions, &mut own, &mut told).await.unwrap();
+        assert!(!told && own != before);
+        assert_eq!(backend_of(&mut held).await.unwrap(), own);
+    }
 }
