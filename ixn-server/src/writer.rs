@@ -14,9 +14,6 @@ use crate::metrics::Metrics;
 use crate::outage::{Asking, Outages};
 use crate::tasks::Tasks;
 
-/// What PostgreSQL's error says of a transaction that was given up because of a deadlock.
-const DEADLOCK: &str = "SQLSTATE 40P01";
-
 /// A job for the writer; at most one is under way.
 #[derive(Debug)]
 pub(crate) enum Job {
@@ -83,16 +80,14 @@ fn count(metrics: &Metrics, result: &Result<(), CommitError>, took: Duration) {
             metrics.own.commit_duration.observe(took.as_secs_f64());
             metrics.round_trips.note(took);
         }
-        Err(CommitError::Unavailable(error)) if error.contains(DEADLOCK) => {
-            metrics.health_info.total_database_deadlocks.inc();
-        }
+        Err(CommitError::Deadlock(_)) => metrics.health_info.total_database_deadlocks.inc(),
         Err(_) => {}
     }
 }
 
 fn done(result: Result<(), CommitError>, batch: &CommitBatch, outages: &Outages) -> Done {
     match &result {
-        Err(error @ (CommitError::Unknown(_) | CommitError::Unavailable(_))) => {
+        Err(error @ (CommitError::Unknown(_) | CommitError::Unavailable(_) | CommitError::Deadlock(_))) => {
             outages.failed(Asking::Commit, error);
         }
         _ => outages.worked(Asking::Commit),
@@ -103,7 +98,7 @@ fn done(result: Result<(), CommitError>, batch: &CommitBatch, outages: &Outages)
             tracing::debug!(commit = batch.number.0, error, "outcome of a commit unknown, looking it up");
             Outcome::Unknown
         }
-        Err(CommitError::Unavailable(_)) => Outcome::NotApplied,
+        Err(CommitError::Unavailable(_) | CommitError::Deadlock(_)) => Outcome::NotApplied,
         Err(CommitError::Fenced(error)) => {
             tracing::error!(commit = batch.number.0, error, "fenced: another server owns the database");
             Outcome::Fenced

@@ -35,6 +35,10 @@ pub enum CommitError {
     /// The batch is certainly not in the database and sending it again may succeed (no connection, disk full, read-only).
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// As [`Unavailable`](Self::Unavailable): the database gave the batch up because of a deadlock with somebody else's
+    /// transaction.
+    #[error("the database met a deadlock: {0}")]
+    Deadlock(String),
     /// The database does not hold the commit before this one, and nobody took over: it has lost what was acknowledged, or
     /// it is not the one that was taken over. The text says what was found and what to do.
     #[error("the database has lost acknowledged commits: {0}")]

@@ -59,11 +59,12 @@ fn verdict_of_response(error: &PgDatabaseError) -> Verdict {
     let error = match (error.code(), error.code().get(..2).unwrap_or_default()) {
         // A privilege that somebody took away is no defect of the data.
         ("42501", _) => CommitError::Unavailable(text),
+        ("40P01", _) => CommitError::Deadlock(text),
         (_, "21" | "22" | "23" | "42" | "54") => CommitError::Refused(text),
         _ => CommitError::Unavailable(text),
     };
     // After an unavailability a new session may reach a better server (a new primary, a restarted one).
-    let session_usable = matches!(error, CommitError::Refused(_));
+    let session_usable = !matches!(error, CommitError::Unavailable(_));
     Verdict::Failed { error, session_usable }
 }
 

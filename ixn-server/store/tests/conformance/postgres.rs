@@ -100,6 +100,25 @@ async fn what_the_server_refuses_is_refused() {
 }
 
 #[tokio::test]
+async fn a_deadlock_is_told_apart_and_sent_again() {
+    let place = PostgresPlace::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    place
+        .execute(
+            "CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql
+             AS $$ BEGIN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END $$;
+             CREATE TRIGGER deadlock BEFORE INSERT ON interactions FOR EACH ROW EXECUTE FUNCTION deadlock()",
+        )
+        .await;
+    let batch = batches.next(|batch| batch.hot = vec![row(1, b"x")]);
+    let error = writer.commit(&batch).await.unwrap_err();
+    assert!(matches!(error, CommitError::Deadlock(_)), "{error:?}");
+    place.execute("DROP TRIGGER deadlock ON interactions").await;
+    writer.commit(&batch).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_server_that_may_lose_commits_is_refused_unless_allowed() {
     let server = Postgres::start_with(&["fsync = off", "full_page_writes = off"]).await;
     let options = OpenOptions::default();
