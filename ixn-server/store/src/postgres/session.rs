@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::errors::store_error;
+use super::errors::{READ_ONLY, store_error};
 use crate::connections::{Open, OpenConnections};
 use crate::{OpenOptions, StoreError};
 
@@ -156,6 +156,15 @@ pub(super) async fn in_time<T>(
 ) -> Result<T, StoreError> {
     let late = || StoreError::Unavailable(format!("{what} took longer than {} s", time.as_secs()));
     timeout(time, work).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Refuses a server that takes no writes.
+pub(super) async fn refuse_read_only(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let asked = sqlx::query_scalar("SELECT current_setting('transaction_read_only')::boolean");
+    match within(CONNECT_TIME, "asking whether it takes writes", asked.fetch_one(connection)).await? {
+        true => Err(StoreError::Unavailable(READ_ONLY.to_owned())),
+        false => Ok(()),
+    }
 }
 
 /// A server process: its id may be used again, its start tells the two apart.

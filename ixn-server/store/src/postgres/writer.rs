@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::errors::{Verdict, verdict};
 use super::partitions::{self, COMMIT_LOG};
-use super::session::{Backend, Purpose, Sessions, backend_of, end_backend, within};
+use super::session::{Backend, Purpose, Sessions, backend_of, end_backend, refuse_read_only, within};
 use crate::connections::Open;
 use crate::format::{idempotency_to_bytes, pack, signed, unsigned};
 use crate::record::{LOG_FORMAT, NewRecord, does_not_follow};
@@ -79,9 +79,11 @@ impl PostgresWriter {
         self.reconnect().await
     }
 
-    /// A new connection, after the backend of the one before is gone: nothing can commit behind our back.
+    /// A new connection, after the backend of the one before is gone: nothing can commit behind our back. Not to a standby,
+    /// which may lag: what it lacks is not lost.
     async fn reconnect(&mut self) -> Result<Open<PgConnection>, StoreError> {
         let mut connection = self.sessions.connect(Purpose::Write).await?;
+        refuse_read_only(&mut connection).await?;
         if let Some(backend) = &self.backend {
             end_backend(&mut connection, backend).await?;
         }
