@@ -197,7 +197,7 @@ pub trait Database: Send + Sync {
     async fn info(&self) -> Result<DatabaseInfo, StoreError>;
 
     /// How many connections of this process to it are open, as far as is known: the writer's, the lock's, those of readers
-    /// and of upkeep. One that is just being handed to a reader may be missing.
+    /// and of upkeep.
     fn open_connections(&self) -> usize;
 
     /// Waits until no other server holds this database, then holds it until the process ends or this value is dropped.

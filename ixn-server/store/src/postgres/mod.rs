@@ -3,6 +3,7 @@
 mod errors;
 mod lock;
 mod partitions;
+mod readers;
 mod schema;
 mod session;
 mod writer;
@@ -12,13 +13,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use ixn_engine::commit::{AgentName, CommitNumber, EventNumber, IdempotencyRow, InteractionKey, TakenOver};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, PgPool, Postgres, Row};
+use sqlx::{PgConnection, Row};
 
 use self::errors::store_error;
 use self::partitions::{COMMIT_LOG, Expiry, IDEMPOTENCY, Old, TABLES};
-use self::session::{Purpose, Sessions, within};
+use self::readers::Readers;
+use self::session::{Purpose, READ_TIME, Sessions, in_time, within};
 use self::writer::PostgresWriter;
 use crate::connections::Open;
 use crate::format::{self, COMMIT_BEFORE_SQL, unpack, unsigned};
@@ -26,7 +27,7 @@ use crate::record::check_format;
 use crate::{Database, DatabaseInfo, Inspection, LogRecord, OpenOptions, StoreError, Waiting, Writer};
 
 /// Rows of one page of [`Database::load_interactions`].
-const PAGE_ROWS: i64 = 16_384;
+const PAGE_ROWS: i64 = 4096;
 
 /// Rows of idempotency keys read at once.
 const IDEMPOTENCY_PAGE_ROWS: i64 = 512;
@@ -34,19 +35,32 @@ const IDEMPOTENCY_PAGE_ROWS: i64 = 512;
 /// Records that one call of [`Database::log_after`] looks at.
 const LOG_ROWS: i64 = 4096;
 
-const READ_TIME: Duration = Duration::from_secs(65);
+/// How long the checks of a start may take.
+const CHECK_TIME: Duration = Duration::from_secs(10);
+
+/// How long a migration may take. It is not to end one that works on a large database, but one whose server is gone.
+const MIGRATE_TIME: Duration = Duration::from_secs(3600);
+
+/// How long a takeover may take. Each of its statements has a time-out of its own, at the server.
+const TAKEOVER_TIME: Duration = Duration::from_secs(60);
+
+/// How long one call of [`Database::maintain`] may take. What it has done by then stays done.
+const MAINTAIN_TIME: Duration = Duration::from_secs(60);
 
 /// As [`crate::inspect`].
 pub(crate) async fn inspect(url: &str, options: &OpenOptions) -> Result<Inspection, StoreError> {
     let mut connection = Sessions::new(url, options)?.connect(Purpose::Watch).await?;
-    let read_only = sqlx::raw_sql("SET default_transaction_read_only = on").execute(&mut *connection);
-    within(READ_TIME, "looking at the database", read_only).await?;
-    schema::check(&mut connection, options.allow_unsafe_durability).await?;
-    let schema_version = schema::version(&mut connection).await?;
-    Ok(Inspection {
-        info: schema::info(&mut connection).await?,
-        schema_version: u32::try_from(schema_version).unwrap_or_default(),
-    })
+    let look = async {
+        let read_only = sqlx::raw_sql("SET default_transaction_read_only = on");
+        read_only.execute(&mut *connection).await.map_err(store_error)?;
+        schema::check(&mut connection, options.allow_unsafe_durability).await?;
+        let schema_version = schema::version(&mut connection).await?;
+        Ok(Inspection {
+            info: schema::info(&mut connection).await?,
+            schema_version: u32::try_from(schema_version).unwrap_or_default(),
+        })
+    };
+    in_time(CHECK_TIME, "looking at the database", look).await
 }
 
 /// As [`crate::check_address`].
@@ -57,7 +71,7 @@ pub(crate) fn check_address(url: &str) -> Result<(), StoreError> {
 pub(crate) struct PostgresDatabase {
     sessions: Sessions,
     allow_unsafe_durability: bool,
-    readers: PgPool,
+    readers: Readers,
     lock: tokio::sync::Mutex<Option<lock::Lock>>,
     maintenance: tokio::sync::Mutex<Maintenance>,
 }
@@ -73,9 +87,10 @@ impl PostgresDatabase {
     pub(crate) async fn open(url: &str, options: &OpenOptions) -> Result<Self, StoreError> {
         let sessions = Sessions::new(url, options)?;
         let mut connection = sessions.connect(Purpose::Watch).await?;
-        schema::check(&mut connection, options.allow_unsafe_durability).await?;
+        let check = schema::check(&mut connection, options.allow_unsafe_durability);
+        in_time(CHECK_TIME, "checking the database", check).await?;
         Ok(Self {
-            readers: sessions.readers(),
+            readers: Readers::new(sessions.clone()),
             sessions,
             allow_unsafe_durability: options.allow_unsafe_durability,
             lock: tokio::sync::Mutex::default(),
@@ -88,37 +103,37 @@ impl PostgresDatabase {
         what: &str,
         query: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
     ) -> Result<Vec<PgRow>, StoreError> {
-        let mut reader = self.reader().await?;
-        within(READ_TIME, what, query.fetch_all(&mut **reader)).await
+        let mut reader = self.readers.take().await?;
+        let rows = within(READ_TIME, what, query.fetch_all(&mut *reader)).await?;
+        reader.give_back();
+        Ok(rows)
     }
 
     async fn read_log_extent(&self) -> Result<(CommitNumber, u64), StoreError> {
-        let mut reader = self.reader().await?;
-        let oldest = sqlx::query_scalar("SELECT seq FROM commit_log ORDER BY seq LIMIT 1");
-        let oldest: Option<i64> =
-            within(READ_TIME, "reading the commit log", oldest.fetch_optional(&mut **reader)).await?;
-        let bytes = sqlx::query_scalar(
-            "SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint FROM pg_inherits
-             WHERE inhparent = to_regclass('commit_log')",
+        let select = sqlx::query(
+            "SELECT (SELECT seq FROM commit_log ORDER BY seq LIMIT 1),
+                    coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint
+             FROM pg_inherits WHERE inhparent = to_regclass('commit_log')",
         );
-        let bytes: i64 =
-            within(READ_TIME, "measuring the commit log", bytes.fetch_one(&mut **reader)).await?;
+        let rows = self.rows("measuring the commit log", select).await?;
+        let Some(extent) = rows.first() else { return Ok((CommitNumber(0), 0)) };
+        let oldest: Option<i64> = extent.try_get(0).map_err(store_error)?;
+        let bytes = extent.try_get(1).map_err(store_error)?;
         Ok((CommitNumber(unsigned(oldest.unwrap_or(0))?), unsigned(bytes)?))
-    }
-
-    async fn reader(&self) -> Result<Open<PoolConnection<Postgres>>, StoreError> {
-        Ok(self.sessions.open.open(self.readers.acquire().await.map_err(store_error)?))
     }
 }
 
 #[async_trait]
 impl Database for PostgresDatabase {
     async fn info(&self) -> Result<DatabaseInfo, StoreError> {
-        schema::info(&mut *self.reader().await?).await
+        let mut reader = self.readers.take().await?;
+        let info = in_time(READ_TIME, "asking for its settings", schema::info(&mut reader)).await?;
+        reader.give_back();
+        Ok(info)
     }
 
     fn open_connections(&self) -> usize {
-        self.sessions.open.count() + self.readers.num_idle()
+        self.sessions.open.count()
     }
 
     async fn lock(&self, waiting: Waiting<'_>) -> Result<(), StoreError> {
@@ -132,10 +147,12 @@ impl Database for PostgresDatabase {
     async fn take_over(&self, at_milliseconds: u64) -> Result<(TakenOver, Box<dyn Writer>), StoreError> {
         let mut connection = self.sessions.connect(Purpose::Migrate).await?;
         // Again, after what may have been a long wait for the lock.
-        schema::check(&mut connection, self.allow_unsafe_durability).await?;
-        schema::migrate(&mut connection).await?;
+        let check = schema::check(&mut connection, self.allow_unsafe_durability);
+        in_time(CHECK_TIME, "checking the database", check).await?;
+        in_time(MIGRATE_TIME, "migrating the schema", schema::migrate(&mut connection)).await?;
         let mut writer = PostgresWriter::connect(self.sessions.clone()).await?;
-        let taken = schema::take_over(writer.connection()?, at_milliseconds).await?;
+        let take_over = schema::take_over(writer.connection()?, at_milliseconds);
+        let taken = in_time(TAKEOVER_TIME, "taking over the database", take_over).await?;
         Ok((taken, Box::new(writer)))
     }
 
@@ -244,14 +261,11 @@ impl Database for PostgresDatabase {
     }
 
     async fn commit_before(&self, event: EventNumber) -> Result<Option<CommitNumber>, StoreError> {
-        let select = sqlx::query_as::<_, (i64, i64, i64)>(COMMIT_BEFORE_SQL)
-            .bind(i64::try_from(event.0).unwrap_or(i64::MAX));
-        let mut reader = self.reader().await?;
-        let found =
-            within(READ_TIME, "searching the commit log", select.fetch_optional(&mut **reader)).await?;
-        let Some((seq, first, last)) = found else { return Ok(None) };
-        Ok(format::commit_before(event.0, unsigned(seq)?, unsigned(first)?, unsigned(last)?)
-            .map(CommitNumber))
+        let select = sqlx::query(COMMIT_BEFORE_SQL).bind(i64::try_from(event.0).unwrap_or(i64::MAX));
+        let rows = self.rows("searching the commit log", select).await?;
+        let Some(found) = rows.first() else { return Ok(None) };
+        let number = |column: usize| unsigned(found.try_get(column).map_err(store_error)?);
+        Ok(format::commit_before(event.0, number(0)?, number(1)?, number(2)?).map(CommitNumber))
     }
 
     async fn log_extent(&self) -> Result<(CommitNumber, u64), StoreError> {
@@ -282,11 +296,14 @@ impl Database for PostgresDatabase {
             Some(connection) => connection,
             None => self.sessions.connect(Purpose::Maintain).await?,
         };
-        for table in TABLES {
-            partitions::make_room(&mut connection, table, newest).await?;
-        }
-        partitions::trim(&mut connection, &COMMIT_LOG, &old_log, &mut Expiry::default()).await?;
-        partitions::trim(&mut connection, &IDEMPOTENCY, &old_keys, &mut maintenance.expiry).await?;
+        let keep_room = async {
+            for table in TABLES {
+                partitions::make_room(&mut connection, table, newest).await?;
+            }
+            partitions::trim(&mut connection, &COMMIT_LOG, &old_log, &mut Expiry::default()).await?;
+            partitions::trim(&mut connection, &IDEMPOTENCY, &old_keys, &mut maintenance.expiry).await
+        };
+        in_time(MAINTAIN_TIME, "keeping the log's room", keep_room).await?;
         maintenance.connection = Some(connection);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -12,7 +12,10 @@ use crate::connections::{Open, OpenConnections};
 use crate::{OpenOptions, StoreError};
 
 /// How long connecting may take, with logging in and the settings.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIME: Duration = Duration::from_secs(5);
+
+/// How long a read may take; longer than a reader's statement time-out, whose answer leaves the connection usable.
+pub(super) const READ_TIME: Duration = Duration::from_secs(15);
 
 /// How long an ended session may take to disappear.
 const END_TIME: Duration = Duration::from_secs(10);
@@ -22,9 +25,6 @@ const OLDEST_SERVER: u32 = 14;
 
 /// Statements that a writer's session keeps ready. The commit's changes with the log's partitions; old ones are let go of.
 const WRITERS_STATEMENTS: usize = 8;
-
-/// Connections for readers.
-const READERS: u32 = 4;
 
 /// For every session. A dead peer is noticed in about 10 s, so that its lock and its transaction go.
 const EVERY: &str = "
@@ -51,7 +51,7 @@ SET statement_timeout = '10s';
 const READER: &str = "
 SET enable_seqscan = off;
 SET default_transaction_read_only = on;
-SET statement_timeout = '60s';
+SET statement_timeout = '12s';
 ";
 
 /// Partitions come and go by this one; it gives way to everybody.
@@ -64,6 +64,7 @@ SET statement_timeout = '30s';
 #[derive(Clone, Copy)]
 pub(super) enum Purpose {
     Write,
+    Read,
     Maintain,
     /// The holder's lock, and checks at the start.
     Watch,
@@ -75,7 +76,7 @@ pub(super) enum Purpose {
 #[derive(Clone)]
 pub(super) struct Sessions {
     options: PgConnectOptions,
-    /// Those that are open, without the idle ones of readers.
+    /// Those that are open.
     pub(super) open: OpenConnections,
 }
 
@@ -103,6 +104,7 @@ impl Sessions {
             sqlx::raw_sql(EVERY).execute(&mut *connection).await.map_err(store_error)?;
             let settings = match purpose {
                 Purpose::Write => WRITER,
+                Purpose::Read => READER,
                 Purpose::Maintain => MAINTENANCE,
                 Purpose::Watch => "SET statement_timeout = '5s'",
                 Purpose::Migrate => "SET statement_timeout = 0",
@@ -111,21 +113,6 @@ impl Sessions {
             Ok(connection)
         };
         in_time(CONNECT_TIME, "connecting", connect).await
-    }
-
-    /// Connections for readers, made when they are needed.
-    pub(super) fn readers(&self) -> PgPool {
-        PgPoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(CONNECT_TIME)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    sqlx::raw_sql(EVERY).execute(&mut *connection).await?;
-                    sqlx::raw_sql(READER).execute(&mut *connection).await?;
-                    Ok(())
-                })
-            })
-            .connect_lazy_with(self.options.clone())
     }
 }
 

@@ -11,7 +11,9 @@ use tokio::time::timeout;
 
 use super::errors::{Verdict, verdict};
 use super::partitions::{self, COMMIT_LOG};
-use super::session::{Backend, Purpose, Sessions, backend_of, end_backend, refuse_read_only, within};
+use super::session::{
+    Backend, Purpose, Sessions, backend_of, end_backend, in_time, refuse_read_only, within,
+};
 use crate::connections::Open;
 use crate::format::{idempotency_to_bytes, pack, signed, unsigned};
 use crate::record::{LOG_FORMAT, NewRecord, does_not_follow};
@@ -27,6 +29,9 @@ const PREDECESSORS_PARTITION: &str = "PREDECESSORS_PARTITION";
 const COMMIT_TIME: Duration = Duration::from_secs(15);
 
 const READ_TIME: Duration = Duration::from_secs(10);
+
+/// How long making a partition may hold up a commit.
+const ROOM_TIME: Duration = Duration::from_secs(30);
 
 /// Larger batches are packed on a thread that may be busy for a while.
 const PACK_ELSEWHERE_BYTES: usize = 256 << 10;
@@ -92,16 +97,18 @@ impl PostgresWriter {
     }
 
     /// Makes partitions for a commit that ran ahead of maintenance. `false`: the number's partition was dropped.
-    async fn make_room(&self, seq: i64) -> Result<bool, CommitError> {
-        let unavailable = |error: StoreError| CommitError::Unavailable(error.to_string());
-        let mut connection = self.sessions.connect(Purpose::Maintain).await.map_err(unavailable)?;
-        for table in partitions::TABLES {
-            if partitions::is_dropped(&mut connection, table, seq).await.map_err(unavailable)? {
-                return Ok(false);
+    async fn make_room(&self, seq: i64) -> Result<bool, StoreError> {
+        let mut connection = self.sessions.connect(Purpose::Maintain).await?;
+        let make = async {
+            for table in partitions::TABLES {
+                if partitions::is_dropped(&mut connection, table, seq).await? {
+                    return Ok(false);
+                }
+                partitions::make_room(&mut connection, table, seq).await?;
             }
-            partitions::make_room(&mut connection, table, seq).await.map_err(unavailable)?;
-        }
-        Ok(true)
+            Ok(true)
+        };
+        in_time(ROOM_TIME, "making room in the log", make).await
     }
 }
 
@@ -148,7 +155,8 @@ impl Writer for PostgresWriter {
                     return Err(CommitError::Unavailable(text));
                 }
                 Verdict::NoPartition => {
-                    if !self.make_room(packed.record.seq).await? {
+                    let made = self.make_room(packed.record.seq).await;
+                    if !made.map_err(|error| CommitError::Unavailable(error.to_string()))? {
                         let text =
                             format!("commit {} is of a part of the log that was dropped", batch.number);
                         return Err(CommitError::Fenced(text));

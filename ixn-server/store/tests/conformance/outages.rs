@@ -1,10 +1,12 @@
 //! PostgreSQL that is killed, ends sessions, freezes, or waits for a standby.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ixn_engine::commit::{CommitIdentity, CommitNumber, InteractionKey};
 use ixn_store::{CommitError, OpenOptions, StoreError};
 use ixn_tests::postgres::Postgres;
+use ixn_tests::tcp_proxy::TcpProxy;
 use ixn_tests::wait;
 use sqlx::{AssertSqlSafe, Connection};
 use tokio::time::timeout;
@@ -157,6 +159,60 @@ async fn a_lost_lock_is_taken_again() {
         other => Err(format!("{other:?} instead of another than {first}")),
     })
     .await;
+}
+
+/// What is read hangs until its time is up, and longer: its connection is not waited for again.
+#[tokio::test]
+async fn readers_that_hang_take_no_place_from_others() {
+    let place = PostgresPlace::create().await;
+    let database = place.open_as("reader").await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let batch = batches.next(|batch| batch.agents = vec![("anna".to_owned(), "row".into())]);
+    writer.commit(&batch).await.unwrap();
+    let mut blocker = place.connect().await;
+    let mut transaction = blocker.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE interactions").execute(&mut *transaction).await.unwrap();
+    let hanging: Vec<_> = (0..4)
+        .map(|_| {
+            let database = Arc::clone(&database);
+            tokio::spawn(async move { database.load_interactions(&mut |_| {}).await })
+        })
+        .collect();
+    wait::until(LIMIT, "four readers to hang", async || {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'reader' AND wait_event_type = 'Lock'";
+        match sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut place.connect().await).await.unwrap() {
+            4 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    tokio::time::pause();
+    for reader in hanging {
+        let error = reader.await.unwrap().unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    }
+    tokio::time::resume();
+    assert_eq!(database.load_agents().await.unwrap(), batch.agents);
+}
+
+#[tokio::test]
+async fn upkeep_is_not_held_up_by_a_network_that_swallows_all() {
+    let server = Postgres::start().await;
+    let proxy = TcpProxy::start(([127, 0, 0, 1], server.port()).into()).await;
+    let url = server.url().replace(&server.port().to_string(), &proxy.address().port().to_string());
+    let database = ixn_store::open(&url, &OpenOptions::default()).await.unwrap();
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let batch = batches.next(|_| {});
+    writer.commit(&batch).await.unwrap();
+    let maintain = async || database.maintain(batch.number, CommitNumber(1), 0).await;
+    maintain().await.unwrap();
+    proxy.freeze(true);
+    tokio::time::pause();
+    let error = maintain().await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    tokio::time::resume();
+    proxy.freeze(false);
+    maintain().await.unwrap();
 }
 
 /// PostgreSQL shows a commit whose wait for a standby was ended, although no standby has it.
