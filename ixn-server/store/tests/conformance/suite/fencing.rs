@@ -155,10 +155,13 @@ pub(crate) async fn the_second_waits_for_the_lock_and_is_told_the_holder<P: Plac
     assert_eq!(told.lock().unwrap().len(), 1, "one call for one holder");
 
     let third = place.open_as("ixn-server third:3").await;
-    let told = Mutex::new(String::new());
-    let waiting = |name: &str| name.clone_into(&mut told.lock().unwrap());
-    assert!(tokio::time::timeout(Duration::from_millis(600), third.lock(&waiting)).await.is_err());
-    assert!(told.lock().unwrap().contains("ixn-server second:2"), "{told:?}");
+    let (told, mut names) = tokio::sync::mpsc::unbounded_channel();
+    let waiting = |name: &str| told.send(name.to_owned()).unwrap();
+    let named = tokio::select! {
+        locked = tokio::time::timeout(LIMIT, third.lock(&waiting)) => panic!("{locked:?} and nobody was named"),
+        name = names.recv() => name.unwrap(),
+    };
+    assert!(named.contains("ixn-server second:2"), "{named}");
     drop(second);
     tokio::time::timeout(LIMIT, third.lock(&|_| {})).await.unwrap().unwrap();
 }
