@@ -88,6 +88,9 @@ pub struct LogRecord {
     pub events: Bytes,
 }
 
+/// How many records one call of [`Database::log_after`] answers at most.
+pub const MAX_LOG_RECORDS: usize = 4096;
+
 /// What the database is and how it is set, for start-up messages and for measurements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseInfo {
@@ -230,7 +233,7 @@ pub trait Database: Send + Sync {
     async fn contents(&self, keys: &[InteractionKey]) -> Result<Vec<(InteractionKey, Bytes)>, StoreError>;
 
     /// Reads the log from the first held commit after `after`, ascending, until `max_bytes` of events (at least one
-    /// record if there is one). A first record that is not `after + 1` tells that the ones between have been trimmed.
+    /// record if there is one) or [`MAX_LOG_RECORDS`]. A first record that is not `after + 1` tells that the ones between have been trimmed.
     async fn log_after(&self, after: CommitNumber, max_bytes: usize) -> Result<Vec<LogRecord>, StoreError>;
 
     /// The newest commit whose `last_event` is at or before this event: reading [`log_after`](Self::log_after) it meets

@@ -24,16 +24,15 @@ use self::writer::PostgresWriter;
 use crate::connections::Open;
 use crate::format::{self, COMMIT_BEFORE_SQL, unpack, unsigned};
 use crate::record::check_format;
-use crate::{Database, DatabaseInfo, Inspection, LogRecord, OpenOptions, StoreError, Waiting, Writer};
+use crate::{
+    Database, DatabaseInfo, Inspection, LogRecord, MAX_LOG_RECORDS, OpenOptions, StoreError, Waiting, Writer,
+};
 
 /// Rows of one page of [`Database::load_interactions`].
 const PAGE_ROWS: i64 = 4096;
 
 /// Rows of idempotency keys read at once.
 const IDEMPOTENCY_PAGE_ROWS: i64 = 512;
-
-/// Records that one call of [`Database::log_after`] looks at.
-const LOG_ROWS: i64 = 4096;
 
 /// How long the checks of a start may take.
 const CHECK_TIME: Duration = Duration::from_secs(10);
@@ -242,7 +241,7 @@ impl Database for PostgresDatabase {
              ORDER BY seq",
         )
         .bind(i64::try_from(after.0).unwrap_or(i64::MAX))
-        .bind(LOG_ROWS)
+        .bind(MAX_LOG_RECORDS as i64)
         .bind(i64::try_from(max_bytes).unwrap_or(i64::MAX));
         let rows = self.rows("reading the commit log", select).await?;
         rows.iter()

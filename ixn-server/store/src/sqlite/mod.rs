@@ -24,7 +24,7 @@ use self::writer::{Handle, SqliteWriter};
 use crate::connections::{Open, OpenConnections};
 use crate::format::{self, COMMIT_BEFORE_SQL, unpack, unsigned};
 use crate::record::check_format;
-use crate::{Database, DatabaseInfo, LogRecord, OpenOptions, StoreError, Waiting, Writer};
+use crate::{Database, DatabaseInfo, LogRecord, MAX_LOG_RECORDS, OpenOptions, StoreError, Waiting, Writer};
 
 /// Rows of one page of [`Database::load_interactions`].
 const PAGE_ROWS: u16 = 8192;
@@ -237,10 +237,10 @@ impl Database for SqliteDatabase {
             let mut select = connection
                 .prepare_cached(
                     "SELECT seq, first_event, last_event, format, events_bytes, events FROM commit_log
-                     WHERE seq > ?1 ORDER BY seq",
+                     WHERE seq > ?1 ORDER BY seq LIMIT ?2",
                 )
                 .map_err(store_error)?;
-            let mut rows = select.query([after]).map_err(store_error)?;
+            let mut rows = select.query((after, MAX_LOG_RECORDS as i64)).map_err(store_error)?;
             let mut records: Vec<LogRecord> = Vec::new();
             let mut bytes = 0;
             while let Some(row) = rows.next().map_err(store_error)? {

@@ -24,22 +24,26 @@ pub(super) struct FilesInPlace {
     database: PathBuf,
     log: PathBuf,
     database_id: FileId,
-    /// `None` until it is looked at: with the last connection it goes, and a new one is made.
-    log_id: Option<FileId>,
+    /// With the last connection it goes, and a new one is made.
+    log_id: FileId,
 }
 
 impl FilesInPlace {
-    /// Of a database that was opened just now, and written to.
+    /// Of a database that is open, and was written to.
     pub(super) fn of(database: &Path) -> std::io::Result<Self> {
         let mut log = database.as_os_str().to_owned();
         log.push("-wal");
-        let database_id = metadata(database)?.into();
-        Ok(Self { database: database.to_owned(), log: log.into(), database_id, log_id: None })
+        let (database_id, log_id) = (metadata(database)?.into(), metadata(&log)?.into());
+        Ok(Self { database: database.to_owned(), log: log.into(), database_id, log_id })
     }
 
-    /// To be called when the log may be made anew.
-    pub(super) fn forget_log(&mut self) {
-        self.log_id = None;
+    /// To be called when the log may have been made anew, by a connection that is open.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn look_at_log(&mut self) -> std::io::Result<()> {
+        self.log_id = metadata(&self.log)?.into();
+        Ok(())
     }
 
     /// Whether the database is in its place; it need not be open.
@@ -54,15 +58,9 @@ impl FilesInPlace {
     ///
     /// # Errors
     /// What is wrong, and what to do.
-    pub(super) fn check(&mut self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         self.check_database()?;
-        match self.log_id {
-            Some(id) => check(&self.log, id),
-            None => {
-                self.log_id = metadata(&self.log).ok().map(FileId::from);
-                Ok(())
-            }
-        }
+        check(&self.log, self.log_id)
     }
 }
 

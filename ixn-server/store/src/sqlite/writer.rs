@@ -58,6 +58,10 @@ impl Handle {
     }
 }
 
+fn unavailable(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Unavailable(format!("{}: {error}", path.display()))
+}
+
 fn ended() -> StoreError {
     StoreError::Unavailable("the writer's thread has ended".to_owned())
 }
@@ -112,20 +116,22 @@ struct Thread {
 
 impl Thread {
     fn connect(&mut self) -> Result<Open<Connection>, StoreError> {
-        if let Some(files) = &mut self.files {
+        if let Some(files) = &self.files {
             // Before another file is made there.
             files.check_database().map_err(StoreError::Lost)?;
-            files.forget_log();
         }
-        Ok(self.open.open(open_writer(&self.path)?))
+        let connection = self.open.open(open_writer(&self.path)?);
+        if let Some(files) = &mut self.files {
+            files.look_at_log().map_err(|error| unavailable(&self.path, &error))?;
+        }
+        Ok(connection)
     }
 
     fn take_over(&mut self, at_milliseconds: u64) -> Result<TakenOver, StoreError> {
         let mut connection = self.connect()?;
         migrate(&mut connection)?;
         let taken = commit::take_over(&mut connection, at_milliseconds)?;
-        let unavailable = |error| StoreError::Unavailable(format!("{}: {error}", self.path.display()));
-        self.files = Some(FilesInPlace::of(&self.path).map_err(unavailable)?);
+        self.files = Some(FilesInPlace::of(&self.path).map_err(|error| unavailable(&self.path, &error))?);
         self.connection = Some(connection);
         Ok(taken)
     }
@@ -162,8 +168,8 @@ impl Thread {
 
     /// Whether what was just written can be found again. It costs a microsecond beside a commit's milliseconds, and is asked
     /// behind it: what is acknowledged was in a file that could be found by its name.
-    fn check_files(&mut self) -> Result<(), CommitError> {
-        match &mut self.files {
+    fn check_files(&self) -> Result<(), CommitError> {
+        match &self.files {
             Some(files) => files.check().map_err(CommitError::Lost),
             None => Ok(()),
         }

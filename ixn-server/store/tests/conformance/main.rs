@@ -49,6 +49,7 @@ for_both!([
     the_second_waits_for_the_lock_and_is_told_the_holder,
     contents_are_read_by_key,
     the_log_is_read_in_portions,
+    one_read_of_the_log_is_bounded_in_records_too,
     the_commit_before_an_event_is_found,
     the_log_is_trimmed_from_below,
     idempotency_keys_are_loaded_until_they_expire,

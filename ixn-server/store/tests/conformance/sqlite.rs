@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ixn_engine::commit::CommitNumber;
 use ixn_store::{CommitError, StoreError};
 use ixn_tests::wait;
 use rusqlite::Connection;
@@ -204,11 +205,17 @@ async fn nothing_is_acknowledged_into_a_file_that_is_gone() {
         }),
         ("ixn.db-wal was deleted", |file| std::fs::remove_file(file.with_extension("db-wal")).unwrap()),
     ];
-    for (what, remove) in gone {
+    // Right after the takeover, after a commit, and after the file has been opened anew.
+    for ((what, remove), before) in gone.iter().flat_map(|gone| (0..3).map(move |before| (gone, before))) {
         let place = SqlitePlace::create().await;
         let database = place.open().await;
         let (mut batches, mut writer) = take_over(&*database).await;
-        writer.commit(&batches.next(|_| {})).await.unwrap();
+        if before > 0 {
+            writer.commit(&batches.next(|_| {})).await.unwrap();
+        }
+        if before > 1 {
+            writer.look_up(CommitNumber(1)).await.unwrap();
+        }
         remove(&place.file());
         let batch = batches.next(|batch| batch.hot = vec![row(1, b"x")]);
         for _ in 0..2 {
@@ -219,7 +226,7 @@ async fn nothing_is_acknowledged_into_a_file_that_is_gone() {
             let error = writer.look_up(batch.number).await.unwrap_err();
             assert!(matches!(&error, StoreError::Lost(text) if text.contains(what)), "{what}: {error:?}");
         }
-        assert_eq!(place.file().exists(), what == "replaced" || what.contains("wal"), "no new file is made");
+        assert_eq!(place.file().exists(), *what == "replaced" || what.contains("wal"), "no new file is made");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading and trimming the commit log.
 
 use ixn_engine::commit::{CommitNumber, EventNumber};
-use ixn_store::Database;
+use ixn_store::{Database, MAX_LOG_RECORDS};
 
 use crate::batches::take_over;
 use crate::place::Place;
@@ -29,6 +29,17 @@ pub(crate) async fn the_log_is_read_in_portions<P: Place>() {
     let (oldest, bytes) = database.log_extent().await.unwrap();
     assert_eq!(oldest, CommitNumber(1));
     assert!(bytes > 100, "{bytes}");
+}
+
+pub(crate) async fn one_read_of_the_log_is_bounded_in_records_too<P: Place>() {
+    let place = P::create().await;
+    let database = place.open().await;
+    take_over(&*database).await;
+    place.grow_log(MAX_LOG_RECORDS as u64).await;
+    let records = database.log_after(CommitNumber(0), usize::MAX).await.unwrap();
+    assert_eq!(records.len(), MAX_LOG_RECORDS);
+    let rest = database.log_after(records[MAX_LOG_RECORDS - 1].number, usize::MAX).await.unwrap();
+    assert_eq!(rest.len(), 1);
 }
 
 pub(crate) async fn the_commit_before_an_event_is_found<P: Place>() {
