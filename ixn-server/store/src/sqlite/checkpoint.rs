@@ -91,19 +91,43 @@ pub(super) fn watch_log(connection: &Connection) {
 
 fn run(database: &Path, open: &OpenConnections, shared: &Shared, woken: &Receiver<()>) {
     let mut connection = None;
+    let mut failing = Failing::default();
     while woken.recv().is_ok() {
         match passive(database, open, &mut connection) {
             Ok(pages) => {
+                if failing.works() {
+                    tracing::info!("checkpoints work again");
+                }
                 shared.next_at_pages.store(pages.saturating_add(PASSIVE_EVERY_PAGES), Ordering::Relaxed);
                 if pages >= RESTART_FROM_PAGES {
                     shared.restart_wanted.store(true, Ordering::Relaxed);
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "checkpoint failed, it is tried again with the next commit");
                 connection = None;
+                if failing.fails() {
+                    tracing::warn!(%error, "checkpoints fail, so the write-ahead log grows; tried again with every commit");
+                } else {
+                    tracing::debug!(%error, "a checkpoint failed again");
+                }
             }
         }
+    }
+}
+
+/// Whether something fails, told once.
+#[derive(Default)]
+struct Failing(bool);
+
+impl Failing {
+    /// It failed. Whether it did not before.
+    fn fails(&mut self) -> bool {
+        !std::mem::replace(&mut self.0, true)
+    }
+
+    /// It worked. Whether it failed before.
+    fn works(&mut self) -> bool {
+        std::mem::take(&mut self.0)
     }
 }
 
@@ -131,4 +155,17 @@ struct Checkpoint {
 
 fn checkpoint(connection: &Connection, sql: &str) -> rusqlite::Result<Checkpoint> {
     connection.query_row(sql, [], |row| Ok(Checkpoint { busy: row.get(0)?, log_pages: row.get(1)? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_lasts_is_told_when_it_begins_and_when_it_ends() {
+        let mut failing = Failing::default();
+        assert!(!failing.works());
+        assert_eq!([failing.fails(), failing.fails(), failing.fails()], [true, false, false]);
+        assert_eq!([failing.works(), failing.works(), failing.fails()], [true, false, true]);
+    }
 }
