@@ -1,5 +1,6 @@
 //! Opening connections, the schema, and what SQLite's errors mean to us.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,40 @@ const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_initial
 
 /// How long a connection waits for another one's lock. Within one server only a takeover ever meets one.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What decides whether a commit is on the disk when it is acknowledged, by SQLite's own names.
+pub(super) struct Durability {
+    journal_mode: String,
+    /// 0 off, 1 normal, 2 full, 3 extra.
+    synchronous: i64,
+}
+
+impl Durability {
+    /// What [`open_writer`] sets, or it opens nothing.
+    pub(super) fn of_a_writer() -> Self {
+        Self { journal_mode: "wal".to_owned(), synchronous: 2 }
+    }
+
+    /// Of a connection as it is now.
+    pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
+        let of_pragma = "SELECT journal_mode, synchronous FROM pragma_journal_mode, pragma_synchronous";
+        connection
+            .query_row(of_pragma, [], |row| Ok(Self { journal_mode: row.get(0)?, synchronous: row.get(1)? }))
+            .map_err(store_error)
+    }
+
+    pub(super) fn is_synced(&self) -> bool {
+        self.journal_mode == "wal" && self.synchronous >= 2
+    }
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let synchronous = usize::try_from(self.synchronous).ok();
+        let synchronous = synchronous.and_then(|level| ["off", "normal", "full", "extra"].get(level));
+        write!(f, "journal_mode={} synchronous={}", self.journal_mode, synchronous.unwrap_or(&"unknown"))
+    }
+}
 
 /// The connection that commits. Creates the file if there is none.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {

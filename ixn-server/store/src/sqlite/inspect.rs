@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::connection::{BUSY_TIMEOUT, at, schema_version, store_error};
+use super::connection::{BUSY_TIMEOUT, Durability, at, schema_version, store_error};
 use super::{blocking, info};
 use crate::{Inspection, StoreError};
 
@@ -13,7 +13,10 @@ pub(crate) async fn inspect(path: &str) -> Result<Inspection, StoreError> {
     let path = PathBuf::from(path);
     blocking(move || {
         let version = if path.exists() { version_of(&path)? } else { check_room(&path).map(|()| 0)? };
-        Ok(Inspection { info: info(), schema_version: u32::try_from(version).unwrap_or_default() })
+        Ok(Inspection {
+            info: info(Durability::of_a_writer()),
+            schema_version: u32::try_from(version).unwrap_or_default(),
+        })
     })
     .await
 }

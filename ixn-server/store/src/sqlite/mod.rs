@@ -19,7 +19,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 pub(crate) use self::inspect::inspect;
 
-use self::connection::{open_reader, schema_version, store_error};
+use self::connection::{Durability, open_reader, schema_version, store_error};
 use self::writer::{Handle, SqliteWriter};
 use crate::connections::{Open, OpenConnections};
 use crate::format::{self, COMMIT_BEFORE_SQL, unpack, unsigned};
@@ -95,12 +95,13 @@ fn prepare(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn info() -> DatabaseInfo {
+/// A database with this durability.
+fn info(durability: Durability) -> DatabaseInfo {
     DatabaseInfo {
         kind: "sqlite",
         version: rusqlite::version().to_owned(),
-        durability: "journal_mode=wal synchronous=full".to_owned(),
-        is_synced: true,
+        durability: durability.to_string(),
+        is_synced: durability.is_synced(),
     }
 }
 
@@ -116,7 +117,11 @@ async fn blocking<T: Send + 'static>(
 #[async_trait]
 impl Database for SqliteDatabase {
     async fn info(&self) -> Result<DatabaseInfo, StoreError> {
-        Ok(info())
+        let handle = self.writer.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        Ok(info(match handle {
+            Some(handle) => handle.durability().await?,
+            None => Durability::of_a_writer(),
+        }))
     }
 
     fn open_connections(&self) -> usize {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpointer;
 use super::commit::{self, Outcome};
-use super::connection::{migrate, open_writer};
+use super::connection::{Durability, migrate, open_writer};
 use super::place::FilesInPlace;
 use crate::connections::{Open, OpenConnections};
 use crate::{CommitError, StoreError, Writer};
@@ -22,6 +22,7 @@ enum Command {
     TakeOver(u64, Reply<Result<TakenOver, StoreError>>),
     Commit(Box<CommitBatch>, Reply<Result<(), CommitError>>),
     LookUp(u64, Reply<Result<Option<CommitIdentity>, StoreError>>),
+    Durability(Reply<Result<Durability, StoreError>>),
     Trim { below: u64, now_seconds: u64, reply: Reply<Result<bool, StoreError>> },
 }
 
@@ -50,6 +51,11 @@ impl Handle {
 
     pub(super) async fn take_over(&self, at_milliseconds: u64) -> Result<TakenOver, StoreError> {
         self.ask(|reply| Command::TakeOver(at_milliseconds, reply)).await.unwrap_or_else(|| Err(ended()))
+    }
+
+    /// Of the connection that commits.
+    pub(super) async fn durability(&self) -> Result<Durability, StoreError> {
+        self.ask(Command::Durability).await.unwrap_or_else(|| Err(ended()))
     }
 
     /// Deletes one slice; `true`: there may be more.
@@ -97,6 +103,7 @@ fn run(path: PathBuf, open: OpenConnections, received: &Receiver<Command>) {
             Command::TakeOver(at_milliseconds, reply) => drop(reply.send(thread.take_over(at_milliseconds))),
             Command::Commit(batch, reply) => drop(reply.send(thread.commit(&batch))),
             Command::LookUp(number, reply) => drop(reply.send(thread.look_up(number))),
+            Command::Durability(reply) => drop(reply.send(thread.durability())),
             Command::Trim { below, now_seconds, reply } => drop(reply.send(thread.trim(below, now_seconds))),
         }
         if let Some(connection) = &thread.connection {
@@ -136,15 +143,19 @@ impl Thread {
         Ok(taken)
     }
 
+    /// To be put back only when its state is known.
+    fn take_connection(&mut self) -> Result<Open<Connection>, StoreError> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => self.connect(),
+        }
+    }
+
     fn commit(&mut self, batch: &CommitBatch) -> Result<(), CommitError> {
-        // Taken out, and put back only when its state is known.
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.connect().map_err(|error| match error {
-                StoreError::Lost(text) => CommitError::Lost(text),
-                error => CommitError::Unavailable(error.to_string()),
-            })?,
-        };
+        let connection = self.take_connection().map_err(|error| match error {
+            StoreError::Lost(text) => CommitError::Lost(text),
+            error => CommitError::Unavailable(error.to_string()),
+        })?;
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
             return Err(CommitError::Unavailable(error.to_string()));
         }
@@ -183,11 +194,15 @@ impl Thread {
         Ok(found)
     }
 
+    fn durability(&mut self) -> Result<Durability, StoreError> {
+        let connection = self.take_connection()?;
+        let durability = Durability::read(&connection)?;
+        self.connection = Some(connection);
+        Ok(durability)
+    }
+
     fn trim(&mut self, below: u64, now_seconds: u64) -> Result<bool, StoreError> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.connect()?,
-        };
+        let mut connection = self.take_connection()?;
         let more = commit::trim(&mut connection, below, now_seconds)?;
         self.connection = Some(connection);
         Ok(more)

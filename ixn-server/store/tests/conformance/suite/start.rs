@@ -91,7 +91,14 @@ pub(crate) async fn a_newer_log_is_refused<P: Place>() {
 
 pub(crate) async fn what_it_is<P: Place>() {
     let place = P::create().await;
-    let info = place.open().await.info().await.unwrap();
+    let database = place.open().await;
+    let before = database.info().await.unwrap();
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let batch = batches.next(|_| {});
+    writer.commit(&batch).await.unwrap();
+    database.maintain(batch.number, batch.number, 0).await.unwrap();
+    let info = database.info().await.unwrap();
+    assert_eq!(info, before, "as it is set while it commits");
     assert!(["postgresql", "sqlite"].contains(&info.kind));
     assert!(info.version.starts_with(|c: char| c.is_ascii_digit()), "{info:?}");
     assert!(info.durability.contains("sync"), "{info:?}");
