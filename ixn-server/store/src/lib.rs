@@ -229,7 +229,12 @@ pub trait Database: Send + Sync {
         most: usize,
     ) -> Result<Vec<IdempotencyRow>, StoreError>;
 
-    /// Reads user data. A key without user data is not in the answer.
+    /// Reads user data. A key without user data is not in the answer. All of it is in memory at once, and each key may have
+    /// as much user data as is allowed: ask for few at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] and [`StoreError::Newer`] are of one of the rows, mostly named in the text, and the others are
+    /// not answered either: asked for one by one they are.
     async fn contents(&self, keys: &[InteractionKey]) -> Result<Vec<(InteractionKey, Bytes)>, StoreError>;
 
     /// Reads the log from the first held commit after `after`, ascending, until `max_bytes` of events (at least one

@@ -48,6 +48,7 @@ for_both!([
     reopening_keeps_the_counters,
     the_second_waits_for_the_lock_and_is_told_the_holder,
     contents_are_read_by_key,
+    damaged_contents_leave_their_neighbours_readable,
     the_log_is_read_in_portions,
     one_read_of_the_log_is_bounded_in_records_too,
     the_commit_before_an_event_is_found,

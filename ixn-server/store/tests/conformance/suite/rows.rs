@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ixn_engine::commit::{CommitIdentity, CommitNumber, Epoch, EventNumber, IdempotencyRow, InteractionKey};
-use ixn_store::CommitError;
+use ixn_store::{CommitError, StoreError};
 
 use crate::batches::{contents, interactions, noise, row, take_over};
 use crate::place::Place;
@@ -86,6 +86,23 @@ pub(crate) async fn contents_are_read_by_key<P: Place>() {
     let found = contents(&*database, &every_third).await;
     assert_eq!(found.len(), 100);
     assert!(found.iter().all(|entry| *entry == cold[entry.0.0 as usize - 1]));
+}
+
+pub(crate) async fn damaged_contents_leave_their_neighbours_readable<P: Place>() {
+    let place = P::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let cold: Vec<_> = (1..=3).map(|key| row(key, b"user data")).collect();
+    writer.commit(&batches.next(|batch| batch.cold = cold.clone())).await.unwrap();
+    // A value needs a format byte.
+    place.execute("UPDATE contents SET user_data = substr(user_data, 1, 0) WHERE key = 2").await;
+    let keys = [1, 2, 3].map(InteractionKey);
+    for damaged in [&keys[..], &keys[1..2]] {
+        let error = database.contents(damaged).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Damaged(text) if text.contains("contents 2")), "{error:?}");
+    }
+    assert_eq!(contents(&*database, &[1]).await, cold[..1]);
+    assert_eq!(contents(&*database, &[3]).await, cold[2..]);
 }
 
 pub(crate) async fn a_big_batch<P: Place>() {
