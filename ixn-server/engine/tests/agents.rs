@@ -96,6 +96,18 @@ fn an_offer_lost_with_the_connection_is_not_a_declined_one() {
 }
 
 #[test]
+fn a_login_repeated_with_its_key_on_a_new_connection_logs_in_there() {
+    let mut server = Server::start();
+    let desktop = server.connect("carol's desktop", ClientType::AgentApplication);
+    server.ask_envelope(desktop, login("carol"), "key");
+    server.disconnect(desktop);
+    let desktop = server.connect("carol's desktop", ClientType::AgentApplication);
+    let again = server.ask_envelope(desktop, login("carol"), "key");
+    assert!(!again.repeated, "{again:?}");
+    server.ack(desktop, Request::RequestDoNotDisturbOn(RequestDoNotDisturbOn::default()));
+}
+
+#[test]
 fn a_second_login_by_force_takes_the_first_one_away_with_its_offers() {
     let force = "options:\n  allow-multiple-agent-connections: force-logout\n";
     let mut server = Server::with(&CONFIGURATION.replace("options:\n", force));

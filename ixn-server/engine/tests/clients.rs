@@ -5,6 +5,7 @@
 mod fixture;
 
 use fixture::*;
+use ixn_engine::Input;
 use ixn_engine::sessions::ClientRef;
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
@@ -212,6 +213,34 @@ fn names_and_ids_of_clients_are_bounded() {
 }
 
 #[test]
+fn a_request_that_nobody_knows_ends_a_connection_that_has_not_registered_and_no_other() {
+    let mut server = Server::start();
+    let unknown = |client: ClientRef| {
+        Input::Request(
+            client.connection,
+            Box::new(ClientEnvelope {
+                reference_id: 1,
+                proxy_client_id: client.proxy_client_id,
+                ..Default::default()
+            }),
+        )
+    };
+    let refused = |server: &mut Server, client: ClientRef| {
+        server.step(unknown(client));
+        let Some(Event::EventError(error)) = server.answer_to(client, 1).event else { panic!() };
+        error.error_code()
+    };
+    let stranger = server.open();
+    assert_eq!(refused(&mut server, stranger), ErrorCode::NotRegistered);
+    assert_eq!(server.closed.len(), 1);
+    let proxy = server.connect("gateway", ClientType::Proxy);
+    assert_eq!(refused(&mut server, proxy), ErrorCode::UnknownRequest);
+    let nobody = ClientRef { proxy_client_id: 7, ..proxy };
+    assert_eq!(refused(&mut server, nobody), ErrorCode::UnknownProxyClient);
+    assert_eq!(server.closed.len(), 1);
+}
+
+#[test]
 fn a_submit_without_types_and_times_gets_the_documented_ones() {
     let mut server = Server::start();
     let media = server.connect("mail server", ClientType::MediaServer);
@@ -303,7 +332,7 @@ fn a_large_state_waits_until_what_was_sent_has_been_read() {
     let first = server.events(statistics);
     assert!(pages(&first) < 10 && !first.iter().any(|e| matches!(e, Event::EventReportingStateEnd(_))));
     server.clients_read = true;
-    server.step(ixn_engine::Input::Drained(statistics));
+    server.step(Input::Drained(statistics));
     let rest = server.events(statistics);
     assert_eq!(pages(&first) + pages(&rest), 10, "1000 rows, 100 a page");
     assert!(matches!(rest.last(), Some(Event::EventReportingStateEnd(_))));

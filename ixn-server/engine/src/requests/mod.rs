@@ -135,6 +135,9 @@ impl Engine {
         let client = ClientRef { connection, proxy_client_id: envelope.proxy_client_id };
         let reference_id = envelope.reference_id;
         let Some(request) = envelope.request else {
+            if !self.sessions.clients.contains_key(&client) {
+                return self.refuse_unregistered(client, reference_id);
+            }
             let text =
                 "this server does not know the request; see the protocol's documentation for what it knows";
             return self.refuse(client, reference_id, &Refusal::new(ErrorCode::UnknownRequest, text));

@@ -11,7 +11,9 @@ use super::Refusal;
 enum Kind {
     /// Registration and publish/subscribe.
     Session,
-    /// Agents' logins and states, and answers to invitations.
+    /// What binds an agent to a client.
+    Login,
+    /// Agents' states, and answers to invitations.
     Agent,
     /// Work on interactions.
     Work,
@@ -36,8 +38,8 @@ fn kind(request: &Request) -> Kind {
         R::RequestAgentLogin(_)
         | R::RequestAgentLogout(_)
         | R::RequestAgentAvailable(_)
-        | R::RequestAgentNotAvailable(_)
-        | R::RequestAddMedia(_)
+        | R::RequestAgentNotAvailable(_) => Kind::Login,
+        R::RequestAddMedia(_)
         | R::RequestRemoveMedia(_)
         | R::RequestNotReadyForMedia(_)
         | R::RequestCancelNotReadyForMedia(_)
@@ -88,7 +90,7 @@ fn kind(request: &Request) -> Kind {
 fn may(client_type: ClientType, kind: Kind) -> bool {
     match kind {
         Kind::Session | Kind::Look => true,
-        Kind::Agent => matches!(client_type, ClientType::AgentApplication | ClientType::Proxy),
+        Kind::Login | Kind::Agent => matches!(client_type, ClientType::AgentApplication | ClientType::Proxy),
         Kind::Work => !matches!(client_type, ClientType::ReportingEngine),
         Kind::Routing => matches!(client_type, ClientType::RoutingEngine),
         Kind::Reporting => matches!(client_type, ClientType::ReportingEngine),
@@ -106,7 +108,8 @@ pub(super) fn check(client_type: ClientType, request: &Request) -> Result<(), Re
     Err(Refusal::new(ErrorCode::NotPermitted, text))
 }
 
-/// Whether an idempotency key means something on this request.
+/// Whether an idempotency key means something on this request. On a login it must not: it binds the agent to the client
+/// that sends it, and the first answer to another client logs nobody in.
 pub(super) fn is_mutating(request: &Request) -> bool {
     matches!(kind(request), Kind::Agent | Kind::Work | Kind::Routing)
 }
