@@ -195,3 +195,34 @@ fn what_is_put_on_hold_while_it_is_routed_is_offered_to_nobody_until_it_is_resum
     server.ack(media, Request::RequestResume(resume));
     assert_eq!(server.invitation(carol).interaction.unwrap().interaction_id, id);
 }
+
+#[test]
+fn what_is_placed_elsewhere_without_its_hold_is_not_offered_on_the_way() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let id = server.submit(media, "hello");
+    let hold = RequestHold { interaction_id: id.clone(), ..Default::default() };
+    server.ack(media, Request::RequestHold(hold));
+    let carol = server.log_in("carol");
+    let place = |is_held, queue: &str| {
+        Request::RequestPlaceInQueue(RequestPlaceInQueue {
+            interaction_id: id.clone(),
+            queue: queue.into(),
+            is_held,
+            reason: Some(ReasonInfo { reason_system_name: "Moved".into(), ..Default::default() }),
+        })
+    };
+    let before = server.reported.len();
+    server.ack(media, place(false, "archive"));
+    assert!(server.events(carol).is_empty());
+    assert_eq!(server.reported_since(before), ["EventResumed", "EventPartyRemoved", "EventPlacedInQueue"]);
+    let Event::EventResumed(resumed) = &server.reported[before].1 else { panic!() };
+    assert_eq!(resumed.reason.as_ref().unwrap().reason_system_name, "Moved");
+
+    server.ack(media, place(true, "inbox"));
+    assert!(server.events(carol).is_empty() && server.state_of(media, &id).unwrap().is_held);
+    server.ack(media, place(false, "inbox"));
+    assert_eq!(server.invitation(carol).interaction.unwrap().interaction_id, id);
+    server.ack(media, place(true, "inbox"));
+    assert_eq!(server.event_names(carol), ["EventRevoked"], "what is put on hold is taken back");
+}

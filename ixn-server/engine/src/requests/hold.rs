@@ -30,11 +30,13 @@ pub(super) fn resume(engine: &mut Engine, caller: &Caller, request: &RequestResu
         return Err(Refusal::new(ErrorCode::WrongState, text));
     }
     engine.set_held(key, false, caller, reason);
+    engine.offer(key);
     Ok(Answer::ack())
 }
 
 impl Engine {
-    /// Puts an interaction on hold or ends that; reporting hears it, and the agents who handle it.
+    /// Puts an interaction on hold or ends that; reporting hears it, and the agents who handle it. What a strategy has and
+    /// keeps must be offered again after that.
     pub(super) fn set_held(
         &mut self,
         key: InteractionKey,
@@ -62,8 +64,5 @@ impl Engine {
         };
         self.tell_parties(key, &event, Some(caller.client));
         self.report(key, |_, _| event);
-        if !held {
-            self.offer(key);
-        }
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestPlace
     let queue = engine.configured_queue(&request.queue)?;
     // Held first: a held interaction must not be routed in between.
     if request.is_held != was_held {
-        engine.set_held(key, request.is_held, caller, None);
+        engine.set_held(key, request.is_held, caller, reason.clone());
     }
     engine.move_to_queue(key, queue, InteractionOperation::PlaceInQueue, &caller.actor(), reason);
     Ok(Answer::ack())
