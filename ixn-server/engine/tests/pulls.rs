@@ -245,6 +245,47 @@ fn an_answer_stays_small_and_the_rest_stays_in_the_queue() {
 }
 
 #[test]
+fn a_pull_of_very_much_reads_only_what_an_answer_can_hold() {
+    let (mut server, media) = slow_server();
+    let alice = server.log_in("alice");
+    let mut user_data = KeyValueList::new();
+    user_data.push_text("Body", &"x".repeat(100_000));
+    let ids: Vec<String> = (0..100)
+        .map(|_| {
+            let request = RequestSubmit {
+                queue: "archive".into(),
+                priority: Some(1),
+                user_data: Some(user_data.clone()),
+                ..email("hello")
+            };
+            server.ack(media, Request::RequestSubmit(request)).interaction_id
+        })
+        .collect();
+    let waiting = server.request(alice, Request::RequestPull(by_view(100)), "");
+    assert_eq!(server.held_loads.len(), 32);
+    server.deliver_loads();
+    let first = pulled(server.answer_to(alice, waiting).event.unwrap());
+    assert_eq!(first, ids[..21], "about 2 MiB");
+    assert!(server.held_loads.is_empty());
+    server.loads_are_held = false;
+    let rest = pulled(server.ask(alice, Request::RequestPull(by_view(100))));
+    assert_eq!(rest, ids[21..42], "what was left lies in the queue");
+}
+
+#[test]
+fn a_pull_of_many_small_ones_reads_them_all_and_makes_up_for_what_it_loses() {
+    let (mut server, media) = slow_server();
+    let alice = server.log_in("alice");
+    let mut ids: Vec<String> = (0..100).map(|_| archived(&mut server, media, 1)).collect();
+    let waiting = server.request(alice, Request::RequestPull(by_view(100)), "");
+    server.ack(media, stop(&ids.remove(50)));
+    for _ in 0..4 {
+        server.deliver_loads();
+    }
+    assert_eq!(pulled(server.answer_to(alice, waiting).event.unwrap()), ids);
+}
+
+#[test]
 fn what_a_pull_must_not_ask_for_is_refused() {
     let mut server = server();
     let router = server.connect("router", ClientType::RoutingEngine);

@@ -1,6 +1,7 @@
 //! Pulls on their way: while user data is read the chosen interactions are *cached*, invisible to every other pull; then
 //! the agent handles them and his application gets them, all in one answer. When the agent or his client is gone before
-//! that, they are queued again and nobody hears of it.
+//! that, they are queued again and nobody hears of it. User data is read in portions until an answer is full; what is left
+//! then is queued again too.
 //!
 //! A pull with an idempotency key is safe to repeat. What is remembered are the ids: a repeat is answered with those that
 //! the agent still handles, as they are now. A repeat that comes while user data is read joins the pull under way.
@@ -24,6 +25,9 @@ use crate::names::AgentId;
 use crate::sessions::ClientRef;
 use crate::wire::Actor;
 
+/// For so many interactions user data is read at once.
+const PORTION: usize = 32;
+
 /// Names a pull under way.
 pub(crate) type PullId = u64;
 
@@ -37,7 +41,11 @@ pub(crate) struct Pull {
     /// Whether `view_id` names a view.
     from_view: bool,
     chosen: Vec<InteractionKey>,
+    /// Of how many of them user data was asked for.
+    asked: usize,
     contents: BTreeMap<InteractionKey, KeyValueList>,
+    /// Bytes of `contents`.
+    bytes: usize,
     missing: BTreeSet<InteractionKey>,
     /// A repeat: the agent has them already.
     again: bool,
@@ -51,8 +59,33 @@ impl Pull {
         from_view: bool,
         chosen: Vec<InteractionKey>,
     ) -> Self {
-        let (contents, missing) = (BTreeMap::new(), BTreeSet::new());
-        Self { callers: vec![caller], agent, view_id, from_view, chosen, contents, missing, again: false }
+        Self {
+            callers: vec![caller],
+            agent,
+            view_id,
+            from_view,
+            chosen,
+            asked: 0,
+            contents: BTreeMap::new(),
+            bytes: 0,
+            missing: BTreeSet::new(),
+            again: false,
+        }
+    }
+
+    fn take_in(&mut self, key: InteractionKey, data: KeyValueList) {
+        self.bytes += data.as_bytes().len();
+        self.contents.insert(key, data);
+    }
+
+    /// What user data is to be asked for next: nothing while some is missing, or when there is enough for an answer.
+    fn next_portion(&mut self) -> Vec<InteractionKey> {
+        if !self.missing.is_empty() || self.bytes > PAGE_BYTES {
+            return Vec::new();
+        }
+        let portion: Vec<_> = self.chosen.iter().skip(self.asked).take(PORTION).copied().collect();
+        self.asked += portion.len();
+        portion
     }
 }
 
@@ -110,17 +143,7 @@ impl Engine {
     }
 
     /// Begins a pull; ends it at once when all user data is at hand.
-    pub(super) fn pull(&mut self, mut pull: Pull) {
-        for key in &pull.chosen {
-            match self.contents.get(*key).cloned() {
-                Some(data) => {
-                    pull.contents.insert(*key, data);
-                }
-                None => {
-                    pull.missing.insert(*key);
-                }
-            }
-        }
+    pub(super) fn pull(&mut self, pull: Pull) {
         self.pulls.next += 1;
         let id = self.pulls.next;
         if !pull.again {
@@ -129,12 +152,6 @@ impl Engine {
                 self.change_unsaved(*key, |row| row.state = State::Cached);
             }
         }
-        if pull.missing.is_empty() {
-            return self.complete_pull(id, pull);
-        }
-        for key in &pull.missing {
-            self.contents.wait(*key, Waiter::Pull { pull: id });
-        }
         for caller in &pull.callers {
             self.pulls.by_client.insert((caller.client, id));
             if let Some((fingerprint, _)) = caller.idempotency {
@@ -142,21 +159,47 @@ impl Engine {
             }
         }
         self.pulls.pulls.insert(id, pull);
+        self.read_for_pull(id);
+    }
+
+    /// Asks for the next portions of user data, and completes the pull when nothing more is to be read.
+    fn read_for_pull(&mut self, id: PullId) {
+        while let Some(pull) = self.pulls.pulls.get_mut(&id) {
+            let portion = pull.next_portion();
+            if portion.is_empty() {
+                if pull.missing.is_empty()
+                    && let Some(pull) = self.pulls.remove(id)
+                {
+                    self.complete_pull(id, pull);
+                }
+                return;
+            }
+            for key in portion {
+                if !pull.again && self.pulls.chosen_by.get(&key) != Some(&id) {
+                    continue;
+                }
+                match self.contents.get(key).cloned() {
+                    Some(data) => pull.take_in(key, data),
+                    None => {
+                        pull.missing.insert(key);
+                        self.contents.wait(key, Waiter::Pull { pull: id });
+                    }
+                }
+            }
+        }
     }
 
     /// User data has been read for a pull.
     pub(super) fn pulled_contents_arrived(&mut self, key: InteractionKey, id: PullId) {
         let Some(pull) = self.pulls.pulls.get_mut(&id) else { return };
+        let is_lost = !pull.again && self.pulls.chosen_by.get(&key) != Some(&id);
         if pull.missing.remove(&key)
+            && !is_lost
             && let Some(data) = self.contents.get(key)
         {
-            pull.contents.insert(key, data.clone());
+            pull.take_in(key, data.clone());
         }
-        if pull.missing.is_empty()
-            && let Some(pull) = self.pulls.remove(id)
-        {
-            self.complete_pull(id, pull);
-        }
+        self.read_for_pull(id);
     }
 
     /// Gives the agent what was chosen and is still to be had, and answers.
@@ -164,7 +207,7 @@ impl Engine {
         let mut answer =
             EventPulledInteractions { view_id: pull.view_id.clone(), ..EventPulledInteractions::default() };
         let mut bytes = 0;
-        for key in &pull.chosen {
+        for (position, key) in pull.chosen.iter().enumerate() {
             let user_data = pull.contents.remove(key);
             if pull.again {
                 if !self.interactions.get(*key).is_some_and(|row| row.is_handled_by(pull.agent)) {
@@ -174,7 +217,7 @@ impl Engine {
                 if self.pulls.chosen_by.get(key) != Some(&id) {
                     continue;
                 }
-                if bytes > PAGE_BYTES {
+                if bytes > PAGE_BYTES || position >= pull.asked {
                     self.give_up(*key);
                     continue;
                 }
