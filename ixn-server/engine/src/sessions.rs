@@ -63,6 +63,8 @@ pub struct Sessions {
     pub connections: BTreeMap<ConnectionId, bool>,
     /// Registered clients.
     pub clients: BTreeMap<ClientRef, Client>,
+    /// How many clients are registered on a connection, itself included.
+    clients_on: BTreeMap<ConnectionId, usize>,
     /// The media servers that want property changes, by name.
     property_listeners: BTreeMap<Arc<str>, BTreeSet<ClientRef>>,
     /// What a client is told when it registers.
@@ -75,12 +77,20 @@ impl Sessions {
         if registered.wants_property_changes {
             self.property_listeners.entry(Arc::clone(&registered.name)).or_default().insert(client);
         }
-        self.clients.insert(client, registered);
+        if self.clients.insert(client, registered).is_none() {
+            *self.clients_on.entry(client.connection).or_default() += 1;
+        }
     }
 
     /// Forgets a registered client.
     pub fn remove(&mut self, client: ClientRef) -> Option<Client> {
         let registered = self.clients.remove(&client)?;
+        if let Some(count) = self.clients_on.get_mut(&client.connection) {
+            *count -= 1;
+            if *count == 0 {
+                self.clients_on.remove(&client.connection);
+            }
+        }
         if let Some(listeners) = self.property_listeners.get_mut(&registered.name) {
             listeners.remove(&client);
             if listeners.is_empty() {
@@ -93,6 +103,11 @@ impl Sessions {
     /// The media servers of this name that want to hear of property changes.
     pub fn property_listeners(&self, name: &str) -> Vec<ClientRef> {
         self.property_listeners.get(name).into_iter().flatten().copied().collect()
+    }
+
+    /// How many clients are registered on a connection, itself included.
+    pub fn clients_on(&self, connection: ConnectionId) -> usize {
+        self.clients_on.get(&connection).copied().unwrap_or_default()
     }
 
     /// All logical clients of a connection.

@@ -4,6 +4,7 @@ mod fixture;
 
 use fixture::*;
 use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
+use ixn_engine::sessions::ClientRef;
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::*;
@@ -105,6 +106,22 @@ fn a_login_repeated_with_its_key_on_a_new_connection_logs_in_there() {
     let again = server.ask_envelope(desktop, login("carol"), "key");
     assert!(!again.repeated, "{again:?}");
     server.ack(desktop, Request::RequestDoNotDisturbOn(RequestDoNotDisturbOn::default()));
+}
+
+#[test]
+fn what_a_broken_proxy_connection_leaves_is_offered_to_nobody_who_was_on_it() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let proxy = server.connect("gateway", ClientType::Proxy);
+    for (proxy_client_id, name) in [(1, "alice"), (2, "bob"), (3, "carol")] {
+        let desktop = ClientRef { proxy_client_id, ..proxy };
+        server.register(desktop, name, ClientType::AgentApplication);
+        server.ack(desktop, login(name));
+    }
+    server.submit(media, "hello");
+    let before = server.reported.len();
+    server.disconnect(proxy);
+    assert_eq!(server.reported_since(before), ["EventRevoked"]);
 }
 
 #[test]

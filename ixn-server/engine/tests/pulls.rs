@@ -273,7 +273,7 @@ fn a_pull_of_very_much_reads_only_what_an_answer_can_hold() {
 }
 
 #[test]
-fn a_pull_of_many_small_ones_reads_them_all_and_makes_up_for_what_it_loses() {
+fn a_pull_of_many_small_ones_reads_them_all_but_what_it_has_lost() {
     let (mut server, media) = slow_server();
     let alice = server.log_in("alice");
     let mut ids: Vec<String> = (0..100).map(|_| archived(&mut server, media, 1)).collect();

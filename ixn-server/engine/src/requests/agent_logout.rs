@@ -76,19 +76,19 @@ impl Engine {
         }
     }
 
-    /// One of the agent's connections is gone. With the last one his offers go to others, and he has some time to come
-    /// back to what he handles.
-    pub(crate) fn agent_lost_client(&mut self, agent: AgentId, client: ClientRef) {
+    /// One of the agent's connections is gone. With the last one, answered by `true`, he is offered nothing more and has
+    /// some time to come back to what he handles; his open offers must be withdrawn then.
+    pub(super) fn agent_lost_client(&mut self, agent: AgentId, client: ClientRef) -> bool {
         let timeout = self.setup.options.agent_reconnect_timeout;
         let deadline = self.now.after(timeout);
-        let Some(state) = self.agents.get_mut(&agent) else { return };
+        let Some(state) = self.agents.get_mut(&agent) else { return false };
         state.clients.retain(|other| *other != client);
         if !state.clients.is_empty() {
-            return;
+            return false;
         }
         state.reconnect_timer = Some(self.timers.set(deadline, Timer::Reconnect(agent)));
         self.relist(agent);
-        self.withdraw_offers(agent, None, &server_reason("AgentGone", "the agent's connection is gone"));
+        true
     }
 
     /// He did not come back.

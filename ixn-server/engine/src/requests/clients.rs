@@ -4,14 +4,14 @@ use ixn_proto::server_envelope::Event;
 use ixn_proto::{ErrorCode, EventClientDisconnected};
 
 use crate::engine::{Engine, Output};
+use crate::names::AgentId;
 use crate::sessions::{ClientRef, ConnectionId};
+use crate::wire::server_reason;
 
 impl Engine {
     /// A connection is gone, and with it all its clients.
     pub(crate) fn disconnected(&mut self, connection: ConnectionId) {
-        for client in self.sessions.of_connection(connection) {
-            self.forget_client(client);
-        }
+        self.forget_clients(&self.sessions.of_connection(connection));
         self.sessions.connections.remove(&connection);
         // Behind the answers to all that it has sent.
         self.output(Output::Close { connection, reason: None });
@@ -22,7 +22,7 @@ impl Engine {
         if !self.sessions.clients.contains_key(&client) {
             return;
         }
-        self.forget_client(client);
+        self.forget_clients(&[client]);
         self.send(
             client,
             Event::EventClientDisconnected(EventClientDisconnected {
@@ -39,10 +39,20 @@ impl Engine {
         }
     }
 
-    /// Forgets a logical client: its subscriptions end, what it was being given returns, its agent may come back for a
-    /// while.
-    pub(crate) fn forget_client(&mut self, client: ClientRef) {
-        let Some(registered) = self.sessions.remove(client) else { return };
+    /// Forgets logical clients: their subscriptions end, what they were being given returns, their agents may come back for
+    /// a while.
+    pub(super) fn forget_clients(&mut self, clients: &[ClientRef]) {
+        let lost: Vec<AgentId> = clients.iter().filter_map(|client| self.forget_client(*client)).collect();
+        // Only now, when nobody who is just as gone can be the next choice.
+        let reason = server_reason("AgentGone", "the agent's connection is gone");
+        for agent in lost {
+            self.withdraw_offers(agent, None, &reason);
+        }
+    }
+
+    /// Answers the agent who has lost his last client by it.
+    fn forget_client(&mut self, client: ClientRef) -> Option<AgentId> {
+        let registered = self.sessions.remove(client)?;
         self.state_pages.forget(client);
         self.jobs.forget(client);
         self.workbins.subscribers.forget(client);
@@ -52,8 +62,6 @@ impl Engine {
         if registered.available_agent.is_some() {
             self.announced_agent_gone(&registered);
         }
-        if let Some(agent) = registered.agent {
-            self.agent_lost_client(agent, client);
-        }
+        registered.agent.filter(|agent| self.agent_lost_client(*agent, client))
     }
 }

@@ -90,7 +90,7 @@ impl Engine {
         } else if !self.is_proxy(client) {
             let text = "only a connection of type PROXY carries logical clients; register it as PROXY";
             return Err(Refusal::new(ErrorCode::NotPermitted, text));
-        } else if self.sessions.of_connection(client.connection).len() > MAX_CLIENTS_PER_CONNECTION {
+        } else if self.sessions.clients_on(client.connection) > MAX_CLIENTS_PER_CONNECTION {
             let text =
                 format!("a connection carries at most {MAX_CLIENTS_PER_CONNECTION} clients; open another");
             return Err(Refusal::new(ErrorCode::LimitExceeded, text));
@@ -138,7 +138,7 @@ impl Engine {
 /// RequestUnregisterClient. Unregistering the connection itself ends it.
 pub(super) fn unregister(engine: &mut Engine, caller: &Caller) -> Result {
     engine.answer(caller, Event::EventAck(EventAck::default()));
-    engine.forget_client(caller.client);
+    engine.forget_clients(&[caller.client]);
     if caller.client.proxy_client_id == 0 {
         let connection = caller.client.connection;
         engine.output(Output::Close { connection, reason: None });
