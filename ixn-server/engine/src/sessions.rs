@@ -40,11 +40,20 @@ pub struct Client {
     /// The agent that is logged in on it.
     pub agent: Option<AgentId>,
     /// The agent of another server whom it has announced as available.
-    pub available_agent: Option<AgentId>,
+    pub available_agent: Option<AvailableAgent>,
     /// A media server that hears of property changes of what it submitted.
     pub wants_property_changes: bool,
     /// What its reporting subscription wants to hear.
     pub subscription: Option<Subscription>,
+}
+
+/// An agent who is logged in at another server and may be reached here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AvailableAgent {
+    /// The agent.
+    pub agent: AgentId,
+    /// Where he was announced.
+    pub place_id: String,
 }
 
 /// The limits that the shell keeps and that every client is told when it registers. 0: none.

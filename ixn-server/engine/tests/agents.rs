@@ -4,7 +4,6 @@ mod fixture;
 
 use fixture::*;
 use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
-use ixn_engine::sessions::ClientRef;
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::*;
@@ -77,88 +76,6 @@ fn who_declined_is_asked_again_once_he_makes_himself_ready_anew() {
     server.ack(carol, Request::RequestAgentLogout(RequestAgentLogout::default()));
     server.ack(carol, login("carol"));
     assert_eq!(server.invitation(carol).interaction.unwrap().interaction_id, id);
-}
-
-#[test]
-fn an_offer_lost_with_the_connection_is_not_a_declined_one() {
-    let mut server = Server::start();
-    let media = server.connect("mail server", ClientType::MediaServer);
-    let carol = server.log_in("carol");
-    let id = server.submit(media, "hello");
-    let old = server.invitation(carol);
-    server.disconnect(carol);
-    let carol = server.connect("carol's desktop", ClientType::AgentApplication);
-    assert!(server.ack(carol, login("carol")).agent_login.unwrap().resumed);
-    let offer = server.invitation(carol);
-    assert_eq!(offer.interaction.as_ref().unwrap().interaction_id, id);
-    assert_ne!(offer.ticket_id, old.ticket_id);
-    assert_eq!(server.refused(carol, accept(&old)), ErrorCode::UnknownTicket);
-    server.ack(carol, accept(&offer));
-}
-
-#[test]
-fn a_login_repeated_with_its_key_on_a_new_connection_logs_in_there() {
-    let mut server = Server::start();
-    let desktop = server.connect("carol's desktop", ClientType::AgentApplication);
-    server.ask_envelope(desktop, login("carol"), "key");
-    server.disconnect(desktop);
-    let desktop = server.connect("carol's desktop", ClientType::AgentApplication);
-    let again = server.ask_envelope(desktop, login("carol"), "key");
-    assert!(!again.repeated, "{again:?}");
-    server.ack(desktop, Request::RequestDoNotDisturbOn(RequestDoNotDisturbOn::default()));
-}
-
-#[test]
-fn what_a_broken_proxy_connection_leaves_is_offered_to_nobody_who_was_on_it() {
-    let mut server = Server::start();
-    let media = server.connect("mail server", ClientType::MediaServer);
-    let proxy = server.connect("gateway", ClientType::Proxy);
-    for (proxy_client_id, name) in [(1, "alice"), (2, "bob"), (3, "carol")] {
-        let desktop = ClientRef { proxy_client_id, ..proxy };
-        server.register(desktop, name, ClientType::AgentApplication);
-        server.ack(desktop, login(name));
-    }
-    server.submit(media, "hello");
-    let before = server.reported.len();
-    server.disconnect(proxy);
-    assert_eq!(server.reported_since(before), ["EventRevoked"]);
-}
-
-#[test]
-fn a_second_login_by_force_takes_the_first_one_away_with_its_offers() {
-    let force = "options:\n  allow-multiple-agent-connections: force-logout\n";
-    let mut server = Server::with(&CONFIGURATION.replace("options:\n", force));
-    let media = server.connect("mail server", ClientType::MediaServer);
-    let first = server.log_in("carol");
-    let handled = server.submit(media, "hello");
-    let invitation = server.invitation(first);
-    server.ack(first, accept(&invitation));
-    server.ack(first, stop(&handled));
-    let id = server.submit(media, "hello");
-    let offer = server.invitation(first);
-    let second = server.log_in("carol");
-    assert_eq!(server.event_names(first), ["EventAgentConnectionClosed"]);
-    assert_eq!(server.refused(first, accept(&offer)), ErrorCode::AgentNotLoggedIn);
-    let again = server.invitation(second);
-    assert_eq!(again.interaction.as_ref().unwrap().interaction_id, id);
-    server.ack(second, accept(&again));
-    server.disconnect(first);
-    assert_eq!(server.state_of(media, &id).unwrap().assigned_to, "carol");
-}
-
-#[test]
-fn a_logout_tells_his_other_connections_and_reports_the_media_that_he_had() {
-    let mut server = Server::start();
-    let first = server.log_in("bob");
-    let second = server.log_in("bob");
-    server.ack(second, Request::RequestAgentLogout(RequestAgentLogout::default()));
-    assert_eq!(server.event_names(first), ["EventAgentConnectionClosed"]);
-    assert!(server.events(second).is_empty());
-    let Some((_, Event::EventAgentLogout(logout))) = server.reported.last() else { panic!() };
-    let info = logout.agent.as_ref().unwrap();
-    assert_eq!((info.media_list.len(), info.logged_in_at, info.place_id.as_str()), (1, 0, "bob's desk"));
-    let again = Request::RequestAgentLogout(RequestAgentLogout::default());
-    assert_eq!(server.refused(first, again), ErrorCode::AgentNotLoggedIn);
 }
 
 #[test]
@@ -246,31 +163,15 @@ fn routing_keeps_to_the_capacity_that_a_reporting_engine_tells() {
         ErrorCode::MissingValue
     );
     assert_eq!(server.refused(media, status(Some(1))), ErrorCode::NotPermitted);
-}
-
-#[test]
-fn an_agent_of_another_server_is_announced_until_his_client_is_gone() {
-    let mut server = Server::start();
-    let desktop = server.connect("desktop", ClientType::AgentApplication);
-    let available = |agent: &str| {
-        Request::RequestAgentAvailable(RequestAgentAvailable { agent_id: agent.into(), ..Default::default() })
+    let very_long = EventCurrentAgentStatus {
+        agent_id: "alice".into(),
+        media_state_list: vec![MediaState::default(); 1001],
+        ..Default::default()
     };
-    let not_available = || Request::RequestAgentNotAvailable(RequestAgentNotAvailable::default());
-    assert_eq!(server.refused(desktop, not_available()), ErrorCode::WrongState);
-    assert_eq!(server.refused(desktop, available("nobody")), ErrorCode::UnknownAgent);
-    let before = server.reported.len();
-    server.ack(desktop, available("alice"));
-    assert_eq!(server.refused(desktop, available("bob")), ErrorCode::WrongState);
-    assert_eq!(server.refused(desktop, login("alice")), ErrorCode::WrongState);
-    server.ack(desktop, not_available());
-    server.ack(desktop, available("alice"));
-    server.disconnect(desktop);
     assert_eq!(
-        server.reported_since(before),
-        ["EventAgentAvailable", "EventAgentNotAvailable", "EventAgentAvailable", "EventAgentNotAvailable"]
+        server.refused(reporting, Request::EventCurrentAgentStatus(very_long)),
+        ErrorCode::LimitExceeded
     );
-    let alice = server.log_in("alice");
-    assert_eq!(server.refused(alice, available("alice")), ErrorCode::AgentAlreadyLoggedIn);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! An agent who is logged in but has lost his connection (or whose server was restarted) *resumes*: the answer carries
 //! his media states and the interactions that he holds. Tickets of before are no longer valid.
 
+use std::collections::BTreeMap;
+
 use ixn_configuration::MultipleConnections;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{AgentLoginInfo, ErrorCode, EventAck, EventAgentLogin, HeldInteraction, RequestAgentLogin};
@@ -28,23 +30,26 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAgent
         return Err(Refusal::new(ErrorCode::AgentAlreadyLoggedIn, text));
     }
     let place = engine.place_for(agent, &request.place_id)?;
-    let mut media: Vec<(MediaTypeId, MediaState)> = Vec::new();
-    for state in &request.media_list {
-        let media_type = engine.configured_media_type(&state.media_type_name)?;
-        let reason = validation::reason(state.reason.as_ref())?.map(Reason::from);
-        media.push((media_type, MediaState { ready: state.ready, reason, ..MediaState::default() }));
-    }
+    let media = engine.named_media(&request.media_list)?;
     let place = engine.vocabulary.labels.intern(&place)?;
     let resumed = engine.make_room(agent)?;
 
     let now = engine.now;
     let state = engine.agents.entry(agent).or_insert_with(|| AgentState::new(place, now));
+    if state.clients.is_empty() && !request.place_id.is_empty() {
+        // He has come back, perhaps at another place.
+        state.place = place;
+    }
     state.clients.push(caller.client);
     if let Some(timer) = state.reconnect_timer.take() {
         engine.timers.cancel(timer);
     }
     if !resumed {
         state.reason = reason.clone().map(Reason::from);
+        let media = media.into_iter().map(|(media_type, named)| {
+            let reason = named.reason.map(Reason::from);
+            (media_type, MediaState { ready: named.ready, reason, ..MediaState::default() })
+        });
         state.media.extend(media);
     }
     if let Some(client) = engine.sessions.clients.get_mut(&caller.client) {
@@ -62,10 +67,8 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAgent
     }
     let info = engine.login_info(agent, resumed);
     let ack = EventAck { agent_login: Some(info), ..EventAck::default() };
-    engine.answer(caller, Event::EventAck(ack));
-    // Only now: an invitation follows the answer to the login.
     engine.relist(agent);
-    Ok(Answer::Given)
+    Ok(Answer::now(Event::EventAck(ack)))
 }
 
 impl Engine {
@@ -78,6 +81,19 @@ impl Engine {
                 format!("there is no agent '{name}'; add him to the configuration or use a configured one");
             Refusal::new(ErrorCode::UnknownAgent, text)
         })
+    }
+
+    /// The media of a list, each once; the last of a name counts.
+    pub(super) fn named_media(
+        &self,
+        list: &[ixn_proto::MediaState],
+    ) -> Result<BTreeMap<MediaTypeId, ixn_proto::MediaState>> {
+        let mut media = BTreeMap::new();
+        for state in list {
+            validation::reason(state.reason.as_ref())?;
+            media.insert(self.configured_media_type(&state.media_type_name)?, state.clone());
+        }
+        Ok(media)
     }
 
     /// The place that an agent names, else his default place, else one called like him.

@@ -57,10 +57,8 @@ pub(super) fn ready(engine: &mut Engine, caller: &Caller, request: &RequestCance
         Event::EventReadyForMedia(EventReadyForMedia { agent, media_type_name, reason, actor })
     });
     engine.begin_round(agent, Some(media_type));
-    engine.answer(caller, Event::EventAck(ixn_proto::EventAck::default()));
-    // Only now: an invitation follows the answer.
     engine.relist(agent);
-    Ok(Answer::Given)
+    Ok(Answer::ack())
 }
 
 /// RequestNotReadyForMedia: no more offers of the medium.

@@ -1,6 +1,8 @@
 //! EventCurrentAgentStatus: a reporting engine says how much more an agent can take. Routing keeps to it, and his
 //! application hears it. Answered by EventAck.
 
+use std::collections::BTreeMap;
+
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{ErrorCode, EventCurrentAgentStatus};
 
@@ -8,19 +10,32 @@ use super::{Answer, Refusal, Result, validation};
 use crate::engine::Engine;
 use crate::names::{AgentId, MediaTypeId};
 
+/// Media of one list at most.
+const MAX_MEDIA: usize = 1000;
+
 pub(super) fn apply(engine: &mut Engine, status: &EventCurrentAgentStatus) -> Result {
     engine.own_tenant(status.tenant_id)?;
     let agent = engine.status_agent(status)?;
-    let mut most: Vec<(MediaTypeId, u32)> = Vec::new();
+    for list_length in [status.media_capacity_list.len(), status.media_state_list.len()] {
+        if list_length > MAX_MEDIA {
+            let text = format!("a list names {list_length} media; at most {MAX_MEDIA} are allowed");
+            return Err(Refusal::new(ErrorCode::LimitExceeded, text));
+        }
+    }
+    for state in &status.media_state_list {
+        validation::required("media_type_name", &state.media_type_name)?;
+        validation::reason(state.reason.as_ref())?;
+    }
+    let mut most: BTreeMap<MediaTypeId, u32> = BTreeMap::new();
     for capacity in &status.media_capacity_list {
         // A medium that this server does not know limits nothing here.
         let name = validation::required("media_type_name", &capacity.media_type_name)?;
         let Some(media_type) = engine.vocabulary.media_types.find(name) else { continue };
-        most.push((media_type, engine.load_of(agent, media_type).saturating_add(capacity.remaining)));
+        most.insert(media_type, engine.load_of(agent, media_type).saturating_add(capacity.remaining));
     }
     if let Some(state) = engine.agents.get_mut(&agent) {
         for (media_type, media) in &mut state.media {
-            media.reported_capacity = most.iter().find(|(of, _)| of == media_type).map(|(_, most)| *most);
+            media.reported_capacity = most.get(media_type).copied();
         }
     }
     let relayed = Event::EventCurrentAgentStatus(EventCurrentAgentStatus {

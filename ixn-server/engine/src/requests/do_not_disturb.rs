@@ -2,7 +2,7 @@
 
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    EventAck, EventAgentStateReasonChanged, EventDoNotDisturbOff, EventDoNotDisturbOn, ReasonInfo,
+    EventAgentStateReasonChanged, EventDoNotDisturbOff, EventDoNotDisturbOn, ReasonInfo,
     RequestChangeAgentStateReason,
 };
 
@@ -26,10 +26,8 @@ pub(super) fn switch(engine: &mut Engine, caller: &Caller, on: bool, reason: Opt
         Event::EventDoNotDisturbOff(EventDoNotDisturbOff { agent: info, reason, actor })
     };
     engine.report_agent(agent, event);
-    engine.answer(caller, Event::EventAck(EventAck::default()));
-    // Only now: an invitation follows the answer.
     engine.relist(agent);
-    Ok(Answer::Given)
+    Ok(Answer::ack())
 }
 
 pub(super) fn change_reason(

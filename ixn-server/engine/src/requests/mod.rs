@@ -247,7 +247,9 @@ impl Engine {
             Request::RequestStartPlaceAgentStateReportingAll(request) => {
                 reporting::start_all(self, caller, request)
             }
-            Request::RequestStopPlaceAgentStateReportingAll(_) => reporting::stop_all(self, caller),
+            Request::RequestStopPlaceAgentStateReportingAll(request) => {
+                reporting::stop_all(self, caller, request)
+            }
             Request::RequestStartPlaceAgentStateReporting(request) => {
                 reporting::start_chosen(self, caller, request)
             }

@@ -5,6 +5,7 @@ use ixn_proto::server_envelope::Event;
 use ixn_proto::{
     ErrorCode, EventAck, KeyValueList, RequestStartPlaceAgentStateReporting,
     RequestStartPlaceAgentStateReportingAll, RequestStopPlaceAgentStateReporting,
+    RequestStopPlaceAgentStateReportingAll,
 };
 
 use super::{Answer, Caller, Refusal, Result, validation};
@@ -76,13 +77,20 @@ pub(super) fn stop_chosen(
         let text = "this client has no subscription to chosen agents or places; nothing has to be ended";
         return Err(Refusal::new(ErrorCode::NotSubscribed, text));
     };
+    if request.agent_list.len() + request.place_list.len() > MAX_CHOSEN {
+        return Err(too_many());
+    }
     if request.agent_list.is_empty() && request.place_list.is_empty() {
         chosen = Chosen::default();
     }
-    chosen.agents.retain(|agent| !request.agent_list.contains(agent));
-    chosen.places.retain(|place| !request.place_list.contains(place));
+    for agent in &request.agent_list {
+        chosen.agents.remove(agent);
+    }
+    for place in &request.place_list {
+        chosen.places.remove(place);
+    }
     if chosen.is_empty() {
-        return stop_all(engine, caller);
+        return engine.end_reporting(caller);
     }
     filter.chosen = Some(chosen);
     engine.subscribed(caller, Some(filter.clone()));
@@ -109,17 +117,26 @@ fn too_many() -> Refusal {
     Refusal::new(ErrorCode::LimitExceeded, text)
 }
 
-pub(super) fn stop_all(engine: &mut Engine, caller: &Caller) -> Result {
-    if engine.subscribed(caller, None).is_none() {
-        let text = "this client has no subscription to reporting; nothing has to be ended";
-        return Err(Refusal::new(ErrorCode::NotSubscribed, text));
-    }
-    engine.state_pages.forget(caller.client);
-    engine.output(Output::Unsubscribe(caller.client));
-    Ok(Answer::ack())
+pub(super) fn stop_all(
+    engine: &mut Engine,
+    caller: &Caller,
+    request: &RequestStopPlaceAgentStateReportingAll,
+) -> Result {
+    engine.wants_workbins(request.tenant_list.as_ref())?;
+    engine.end_reporting(caller)
 }
 
 impl Engine {
+    fn end_reporting(&mut self, caller: &Caller) -> Result {
+        if self.subscribed(caller, None).is_none() {
+            let text = "this client has no subscription to reporting; nothing has to be ended";
+            return Err(Refusal::new(ErrorCode::NotSubscribed, text));
+        }
+        self.state_pages.forget(caller.client);
+        self.output(Output::Unsubscribe(caller.client));
+        Ok(Answer::ack())
+    }
+
     /// Whether the tenants, checked, ask for workbin events.
     fn wants_workbins(&self, tenants: Option<&KeyValueList>) -> Result<bool> {
         let tenants = validation::keys("tenant_list", tenants)?;
