@@ -7,7 +7,6 @@ use bytes::Bytes;
 use ixn_proto::{ClientEnvelope, KeyValueList};
 
 use crate::agents::Agents;
-use crate::chosen::Chosen;
 use crate::commit::{CommitNumber, Counters, Epoch, InteractionKey, TakenOver};
 use crate::compile::Compiled;
 use crate::contents::{Contents, DEFAULT_CACHE_BYTES};
@@ -17,6 +16,7 @@ use crate::interactions::Interactions;
 use crate::journal::Journal;
 use crate::names::{AgentId, StrategyId};
 use crate::reconfigure::{Changeover, Discarded, Slices};
+use crate::reporting::Selection;
 use crate::requests::Waiter;
 use crate::requests::jobs::Jobs;
 use crate::requests::pulls::Pulls;
@@ -132,7 +132,7 @@ pub struct Subscription {
     /// Whether full state, when it must be sent, holds interactions.
     pub with_interactions: bool,
     /// Only these agents and places; none: everything.
-    pub chosen: Option<Chosen>,
+    pub selection: Option<Selection>,
 }
 
 /// What a timer ends.
@@ -197,7 +197,6 @@ pub struct Engine {
     pub(crate) idempotency: Idempotency,
     pub(crate) journal: Journal,
     pub(crate) wake: Wake,
-    pub(crate) state_pages: crate::reporting::StatePages,
     pub(crate) workbins: Workbins,
     pub(crate) pulls: Pulls,
     pub(crate) topics: Topics,
@@ -249,7 +248,6 @@ impl Engine {
             idempotency: Idempotency::default(),
             journal: Journal::new(taken_over.last_event),
             wake: Wake::default(),
-            state_pages: crate::reporting::StatePages::default(),
             workbins: Workbins::default(),
             pulls: Pulls::default(),
             topics: Topics::default(),
@@ -302,13 +300,11 @@ impl Engine {
             Input::DatabaseAnswers => self.timers.go_on(),
             Input::Configured(configuration) => self.reconfigure(*configuration),
             Input::Drained(client) => {
-                self.state_pages.go_on(client);
                 self.jobs.go_on(client);
             }
             Input::Tick => {}
         }
         if has_nothing_else_to_do {
-            self.send_state_pages();
             self.work_on_jobs();
             self.change_over();
         }
@@ -331,7 +327,6 @@ impl Engine {
     pub fn has_more_work(&self) -> bool {
         !self.wake.views.is_empty()
             || !self.wake.agents.is_empty()
-            || !self.state_pages.is_empty()
             || !self.jobs.is_empty()
             || !self.changeover.is_over()
             || self.next_deadline().is_some_and(|at| at <= self.now)

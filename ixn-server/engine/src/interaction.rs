@@ -5,6 +5,7 @@
 use std::cell::OnceCell;
 
 use ixn_conditions::{Properties, Property, PropertyRef, Value};
+use ixn_proto::InteractionOperation;
 
 use crate::commit::{EventNumber, InteractionKey};
 use crate::extra::{CustomRef, PackedExtra};
@@ -147,6 +148,8 @@ pub struct AgentParty {
     pub agent: AgentId,
     /// Since when.
     pub since: Milliseconds,
+    /// What made him a party.
+    pub operation: InteractionOperation,
     /// Presumes the agent's application dead.
     pub handling_timer: Option<TimerHandle>,
 }

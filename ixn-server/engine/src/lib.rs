@@ -9,11 +9,9 @@
 
 pub mod agents;
 mod changes;
-mod chosen;
 pub mod commit;
 pub mod compile;
 pub mod contents;
-pub mod cursor;
 pub mod engine;
 mod explain;
 pub mod extra;
@@ -30,7 +28,7 @@ mod journal;
 mod mapped_properties;
 pub mod names;
 mod reconfigure;
-mod reporting;
+pub mod reporting;
 mod requests;
 pub mod restore;
 mod routing;
@@ -45,6 +43,6 @@ pub mod vocabulary;
 mod wire;
 mod workbins;
 
-pub use chosen::Chosen;
 pub use engine::{Engine, Input, Output, Subscription};
 pub use reconfigure::Slices;
+pub use reporting::{Selection, cursor};

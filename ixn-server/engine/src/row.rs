@@ -158,6 +158,9 @@ pub struct PartyRow {
     /// Since when, Unix milliseconds.
     #[prost(uint64, tag = "2")]
     pub since_milliseconds: u64,
+    /// What made him a party, by its number in the protocol.
+    #[prost(int32, tag = "3")]
+    pub operation: i32,
 }
 
 /// An open invitation. It does not outlive the server; it is stored so that its end can be reported.

@@ -1,6 +1,6 @@
 //! Between rows in memory and rows as stored.
 
-use ixn_proto::KeyValueList;
+use ixn_proto::{InteractionOperation, KeyValueList};
 
 use crate::agents::{AgentState, MediaState, Reason};
 use crate::commit::{EventNumber, InteractionKey};
@@ -80,6 +80,7 @@ impl Interaction {
                 .map(|party| PartyRow {
                     agent: words.agents.name(party.agent).to_owned(),
                     since_milliseconds: party.since.0,
+                    operation: party.operation as i32,
                 })
                 .collect(),
             former_workbin: former_workbin.map(workbin),
@@ -116,6 +117,7 @@ impl Interaction {
             agents.push(AgentParty {
                 agent: words.agents.intern(&party.agent)?,
                 since: Milliseconds(party.since_milliseconds),
+                operation: InteractionOperation::try_from(party.operation).unwrap_or_default(),
                 handling_timer: None,
             });
         }

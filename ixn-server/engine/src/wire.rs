@@ -1,13 +1,14 @@
 //! How the protocol shows what the engine holds: properties, parties, actors, agents.
 
 use ixn_proto::{
-    ActorInfo, ActorType, AgentInfo, InteractionProperties, KeyValueList, MediaState as MediaStateInfo,
-    PartyInfo, PartyType, ReasonInfo, WorkbinInfo,
+    ActorInfo, ActorType, AgentInfo, ClientType, InteractionProperties, KeyValueList,
+    MediaState as MediaStateInfo, PartyInfo, PartyType, ReasonInfo, WorkbinInfo,
 };
 
 use crate::agents::Reason;
 use crate::engine::Engine;
 use crate::extra::CustomRef;
+use crate::figures::BUILT_IN_ROUTER;
 use crate::interaction::{Interaction, State, WorkbinPlacement};
 use crate::names::{AgentId, StrategyId};
 use crate::setup::OwnerKind;
@@ -17,8 +18,8 @@ use crate::setup::OwnerKind;
 pub(crate) enum Actor {
     /// An agent, through his application.
     Agent(AgentId),
-    /// A media server, or another client that is no agent.
-    Client(std::sync::Arc<str>),
+    /// A client on which nobody is logged in.
+    Client(ClientType, std::sync::Arc<str>),
     /// A strategy of the built-in router.
     Strategy(StrategyId),
     /// The server itself.
@@ -160,6 +161,7 @@ impl Engine {
     pub(crate) fn strategy_party(&self, strategy: StrategyId) -> PartyInfo {
         PartyInfo {
             party_type: PartyType::Strategy as i32,
+            router_id: BUILT_IN_ROUTER.into(),
             strategy_id: self.vocabulary.strategies.name(strategy).to_owned(),
             tenant_id: self.vocabulary.tenant_id as i32,
             ..PartyInfo::default()
@@ -188,13 +190,25 @@ impl Engine {
                 actor_place_id: self.place_of(*agent),
                 ..ActorInfo::default()
             },
-            Actor::Client(name) => ActorInfo {
-                actor_type: ActorType::MediaServer as i32,
-                actor_client_name: name.to_string(),
-                ..ActorInfo::default()
-            },
+            Actor::Client(client_type, name) => {
+                let (actor_type, router) = match client_type {
+                    ClientType::AgentApplication => (ActorType::Agent, ""),
+                    ClientType::RoutingEngine => (ActorType::Strategy, &**name),
+                    ClientType::ReportingEngine => (ActorType::ReportingEngine, ""),
+                    ClientType::Unspecified | ClientType::MediaServer | ClientType::Proxy => {
+                        (ActorType::MediaServer, "")
+                    }
+                };
+                ActorInfo {
+                    actor_type: actor_type as i32,
+                    actor_router_id: router.to_owned(),
+                    actor_client_name: name.to_string(),
+                    ..ActorInfo::default()
+                }
+            }
             Actor::Strategy(strategy) => ActorInfo {
                 actor_type: ActorType::Strategy as i32,
+                actor_router_id: BUILT_IN_ROUTER.into(),
                 actor_strategy_id: self.vocabulary.strategies.name(*strategy).to_owned(),
                 ..ActorInfo::default()
             },

@@ -21,7 +21,8 @@ fn who_removes_a_medium_loses_his_open_offer_of_it_to_the_next_agent() {
     let id = server.submit(media, "hello");
     let offer = server.invitation(alice);
     server.ack(alice, Request::RequestRemoveMedia(medium_named("email")));
-    assert_eq!(server.event_names(alice), ["EventRevoked"]);
+    let Some(Event::EventRevoked(revoked)) = server.events(alice).pop() else { panic!() };
+    assert_eq!(revoked.operation(), InteractionOperation::Revoke);
     assert_eq!(server.invitation(bob).interaction.unwrap().interaction_id, id);
     assert_eq!(server.refused(alice, accept(&offer)), ErrorCode::UnknownTicket);
     assert_eq!(

@@ -169,6 +169,27 @@ fn a_custom_event_is_reported_about_an_interaction_an_agent_or_neither() {
 }
 
 #[test]
+fn events_say_what_kind_of_client_was_the_cause() {
+    let mut server = Server::start();
+    let listener = server.connect("listener", ClientType::MediaServer);
+    server.ack(listener, Request::RequestSubscribe(RequestSubscribe { ps_topic_list: topics(&["a"]) }));
+    for (client_type, actor_type, router) in [
+        (ClientType::AgentApplication, ActorType::Agent, ""),
+        (ClientType::MediaServer, ActorType::MediaServer, ""),
+        (ClientType::Proxy, ActorType::MediaServer, ""),
+        (ClientType::RoutingEngine, ActorType::Strategy, "somebody"),
+        (ClientType::ReportingEngine, ActorType::ReportingEngine, ""),
+    ] {
+        let client = server.connect("somebody", client_type);
+        server.ack(client, Request::RequestPublish(RequestPublish { ps_topic: "a".into(), content: None }));
+        let Some(Event::EventPublished(heard)) = server.events(listener).pop() else { panic!() };
+        let actor = heard.actor.unwrap();
+        assert_eq!((actor.actor_type(), actor.actor_router_id.as_str()), (actor_type, router));
+        assert_eq!(actor.actor_client_name, "somebody");
+    }
+}
+
+#[test]
 fn names_and_ids_of_clients_are_bounded() {
     let mut server = Server::start();
     let client = server.open();

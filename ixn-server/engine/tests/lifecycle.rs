@@ -19,6 +19,8 @@ fn submit_route_invite_accept_stop_is_reported_step_by_step() {
     assert_eq!(server.commits.len() - commits, 1, "queued, routed and offered in one commit");
 
     let invitation = server.invitation(alice);
+    let (strategy, actor) = (&invitation.parties[0], invitation.actor.as_ref().unwrap());
+    assert_eq!((strategy.router_id.as_str(), actor.actor_router_id.as_str()), ("built-in", "built-in"));
     let interaction = invitation.interaction.clone().unwrap();
     assert_eq!(interaction.interaction_id, id);
     assert_eq!(interaction.user_data.unwrap().get_text("Subject"), Some("your invoice"));

@@ -123,3 +123,34 @@ fn a_large_state_waits_until_what_was_sent_has_been_read() {
     assert_eq!(pages(&first) + pages(&rest), 10, "1000 rows, 100 a page");
     assert!(matches!(rest.last(), Some(Event::EventReportingStateEnd(_))));
 }
+
+#[test]
+fn the_full_state_says_how_each_interaction_came_to_its_agent_also_after_a_restart() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let alice = server.log_in("alice");
+    server.submit(alice, "hello");
+    let archived = RequestSubmit { queue: "archive".into(), ..email("hello") };
+    let archived = server.ack(media, Request::RequestSubmit(archived)).interaction_id;
+    server.ask(alice, Request::RequestPull(pull_ids(&[&archived])));
+    let bob = server.log_in("bob");
+    server.submit(media, "hello");
+    let offer = server.invitation(bob);
+    let operations = |server: &mut Server| -> Vec<(bool, InteractionOperation)> {
+        let statistics = server.connect("statistics", ClientType::ReportingEngine);
+        let start = RequestStartPlaceAgentStateReportingAll::default();
+        server.ack(statistics, Request::RequestStartPlaceAgentStateReportingAll(start));
+        let pages = server.events(statistics).into_iter().filter_map(|event| match event {
+            Event::EventReportingState(state) => Some(state.agents),
+            _ => None,
+        });
+        let parties = pages.flatten().flat_map(|agent| agent.parties);
+        parties.map(|party| (party.invited, party.operation())).collect()
+    };
+    use InteractionOperation as By;
+    let handled = [(false, By::Submit), (false, By::Pull)];
+    assert_eq!(operations(&mut server), [&handled[..], &[(true, By::Deliver)]].concat());
+    server.ack(bob, accept(&offer));
+    let mut server = server.restart(CONFIGURATION);
+    assert_eq!(operations(&mut server), [&handled[..], &[(false, By::Deliver)]].concat());
+}

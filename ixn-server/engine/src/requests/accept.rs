@@ -8,23 +8,16 @@ use crate::commit::InteractionKey;
 use crate::engine::Engine;
 use crate::interaction::{AgentParty, Interaction, State};
 use crate::names::AgentId;
+use crate::wire::Actor;
 
 pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAccept) -> Result {
     let agent = caller.logged_in()?;
     let key = engine.open_invitation(agent, request.ticket_id, &request.interaction_id)?;
     engine.withdraw_invitation(key, request.ticket_id);
     let strategy = engine.detach_routing(key).map(|routing| routing.strategy);
-    add_agent(engine, key, agent);
     let actor = caller.actor();
-    engine.report(key, |interaction, engine| {
-        Event::EventPartyAdded(EventPartyAdded {
-            interaction: Some(interaction),
-            party: Some(engine.agent_party(agent)),
-            operation: InteractionOperation::Deliver as i32,
-            actor: Some(engine.actor_info(&actor)),
-            reason: None,
-        })
-    });
+    add_agent(engine, key, agent, InteractionOperation::Deliver);
+    engine.report_agent_added(key, agent, InteractionOperation::Deliver, &actor);
     if let Some(strategy) = strategy {
         let party = engine.strategy_party(strategy);
         engine.report_party_removed(key, party, InteractionOperation::Deliver, &actor, None);
@@ -33,10 +26,15 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAccep
 }
 
 /// Makes an agent a party: state, load, handling timer.
-pub(super) fn add_agent(engine: &mut Engine, key: InteractionKey, agent: AgentId) {
+pub(super) fn add_agent(
+    engine: &mut Engine,
+    key: InteractionKey,
+    agent: AgentId,
+    operation: InteractionOperation,
+) {
     let now = engine.now;
-    let name = engine.vocabulary.agents.name(agent).to_owned();
-    let assigned_to = engine.vocabulary.labels.intern(&name).ok();
+    // His login has seen to it that there is one.
+    let assigned_to = engine.vocabulary.labels.find(engine.vocabulary.agents.name(agent));
     let media_type = engine.change(key, |row| {
         row.state = State::Handling;
         row.assigned_to = assigned_to;
@@ -44,7 +42,7 @@ pub(super) fn add_agent(engine: &mut Engine, key: InteractionKey, agent: AgentId
         if row.delivered_at.get().is_none() {
             row.delivered_at = now.seconds();
         }
-        row.parties_mut().agents.push(AgentParty { agent, since: now, handling_timer: None });
+        row.parties_mut().agents.push(AgentParty { agent, since: now, operation, handling_timer: None });
         row.media_type
     });
     if let Some(state) = engine.agents.get_mut(&agent) {
@@ -57,6 +55,25 @@ pub(super) fn add_agent(engine: &mut Engine, key: InteractionKey, agent: AgentId
 }
 
 impl Engine {
+    /// Reports that an agent has become a party.
+    pub(super) fn report_agent_added(
+        &mut self,
+        key: InteractionKey,
+        agent: AgentId,
+        operation: InteractionOperation,
+        actor: &Actor,
+    ) {
+        self.report(key, |interaction, engine| {
+            Event::EventPartyAdded(EventPartyAdded {
+                interaction: Some(interaction),
+                party: Some(engine.agent_party(agent)),
+                operation: operation as i32,
+                actor: Some(engine.actor_info(actor)),
+                reason: None,
+            })
+        });
+    }
+
     /// The interaction that an agent is invited to with this ticket.
     pub(super) fn open_invitation(&self, agent: AgentId, ticket: u64, id: &str) -> Result<InteractionKey> {
         let key = self.known_interaction(id)?;

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use ixn_configuration::MultipleConnections;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{AgentLoginInfo, ErrorCode, EventAck, EventAgentLogin, HeldInteraction, RequestAgentLogin};
+use prost::Message;
 
+use super::jobs::PAGE_BYTES;
 use super::{Answer, Caller, Refusal, Result, validation};
 use crate::agents::{AgentState, MediaState, Reason};
 use crate::engine::Engine;
@@ -32,6 +34,9 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAgent
     let place = engine.place_for(agent, &request.place_id)?;
     let media = engine.named_media(&request.media_list)?;
     let place = engine.vocabulary.labels.intern(&place)?;
+    // What he will handle is assigned to him by his name.
+    let words = &mut engine.vocabulary;
+    words.labels.intern(words.configured.agents.name(agent))?;
     let resumed = engine.make_room(agent)?;
 
     let now = engine.now;
@@ -130,19 +135,24 @@ impl Engine {
 
     fn login_info(&self, agent: AgentId, resumed: bool) -> AgentLoginInfo {
         let Some(state) = self.agents.get(&agent) else { return AgentLoginInfo::default() };
-        let held = state.handled.iter().filter_map(|key| self.interactions.get(*key));
+        let mut held = state.handled.iter().filter_map(|key| self.interactions.get(*key));
+        let (mut interactions, mut bytes) = (Vec::new(), 0);
+        for row in held.by_ref() {
+            let row = HeldInteraction { interaction: Some(self.properties(row)), parties: self.parties(row) };
+            bytes += row.encoded_len();
+            interactions.push(row);
+            if bytes > PAGE_BYTES {
+                break;
+            }
+        }
         AgentLoginInfo {
             resumed,
             agent_id: self.vocabulary.agents.name(agent).to_owned(),
             place_id: self.place_of(agent),
             media_list: self.media_list(agent),
             do_not_disturb: state.do_not_disturb,
-            interactions: held
-                .map(|row| HeldInteraction {
-                    interaction: Some(self.properties(row)),
-                    parties: self.parties(row),
-                })
-                .collect(),
+            interactions,
+            more_interactions: held.next().is_some(),
             logged_in_at: (state.logged_in_at.0 / 1000) as i64,
         }
     }

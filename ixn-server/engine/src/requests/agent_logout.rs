@@ -100,14 +100,18 @@ impl Engine {
         self.log_out(agent, &Actor::Server, Some(reason), None);
     }
 
-    /// Takes all open offers of an agent back, or those of one medium; each goes to the strategy's next choice. He has
-    /// not declined them: the caller sees to it that he is not free.
+    /// Takes all open offers of an agent back, or those of a medium that he has removed; each goes to the strategy's next
+    /// choice. He has not declined them: the caller sees to it that he is not free.
     pub(super) fn withdraw_offers(
         &mut self,
         agent: AgentId,
         media_type: Option<MediaTypeId>,
         reason: &ReasonInfo,
     ) {
+        let operation = match media_type {
+            Some(_) => InteractionOperation::Revoke,
+            None => InteractionOperation::Logout,
+        };
         let offered = self.agents.get(&agent).map(|state| state.offered.clone()).unwrap_or_default();
         for key in offered {
             let Some(row) = self.interactions.get(key) else { continue };
@@ -117,7 +121,6 @@ impl Engine {
             let tickets: Vec<u64> =
                 row.invitations().iter().filter(|i| i.agent == agent).map(|i| i.ticket).collect();
             for ticket in tickets {
-                let operation = InteractionOperation::Logout;
                 self.revoke_invitation(key, ticket, agent, operation, &Actor::Server, reason.clone());
                 self.withdraw_invitation(key, ticket);
             }

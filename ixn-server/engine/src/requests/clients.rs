@@ -53,7 +53,6 @@ impl Engine {
     /// Answers the agent who has lost his last client by it.
     fn forget_client(&mut self, client: ClientRef) -> Option<AgentId> {
         let registered = self.sessions.remove(client)?;
-        self.state_pages.forget(client);
         self.jobs.forget(client);
         self.workbins.subscribers.forget(client);
         self.topics.forget(client);

@@ -73,14 +73,14 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestFindI
         })?),
     };
     engine.begin(Job::Search(Box::new(Search {
-        caller: caller.clone(),
+        caller: caller.to_be_answered(),
         condition,
         queue,
         after,
         rows,
         bytes: 0,
         found: EventFoundInteractions::default(),
-    })));
+    })))?;
     Ok(Answer::Given)
 }
 

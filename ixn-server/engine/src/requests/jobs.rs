@@ -1,15 +1,25 @@
-//! Answers that take more than one engine step: each step does a bounded part of one of them, in turn.
+//! Answers that take more than one engine step: each step does a bounded part of one of them, in turn. Only the first few
+//! take turns, so that only they have something in hand; the others wait behind them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+
+use ixn_proto::ErrorCode;
 
 use super::find_interactions::Search;
 use super::topics::Publication;
 use super::workbin_content::ContentPages;
+use super::{Refusal, Result};
 use crate::engine::{Engine, Output};
+use crate::reporting::StatePages;
 use crate::sessions::ClientRef;
 
 /// About how large one envelope of a long answer becomes, in bytes: many clients take at most 4 MiB.
-pub(super) const PAGE_BYTES: usize = 2 << 20;
+pub(crate) const PAGE_BYTES: usize = 2 << 20;
+/// How many take turns.
+const IN_TURN: usize = 16;
+/// How many of one client there may be, and how many in all.
+const MAX_OF_CLIENT: usize = 100;
+const MAX: usize = 10_000;
 
 /// Something that goes on over several steps.
 #[derive(Debug)]
@@ -20,22 +30,34 @@ pub(crate) enum Job {
     Search(Box<Search>),
     /// A publication to many subscribers.
     Publication(Box<Publication>),
+    /// The full state for a reporting subscriber.
+    State(Box<StatePages>),
 }
 
 impl Job {
-    /// For whom it is done; a publication outlives its publisher.
-    fn client(&self) -> Option<ClientRef> {
+    /// For whom it is done.
+    fn client(&self) -> ClientRef {
         match self {
-            Self::WorkbinContent(pages) => Some(pages.caller.client),
-            Self::Search(search) => Some(search.caller.client),
-            Self::Publication(_) => None,
+            Self::WorkbinContent(pages) => pages.caller.client,
+            Self::Search(search) => search.caller.client,
+            Self::Publication(publication) => publication.caller.client,
+            Self::State(pages) => pages.client,
         }
+    }
+
+    fn is_state_of(&self, client: ClientRef) -> bool {
+        matches!(self, Self::State(pages) if pages.client == client)
+    }
+
+    /// Whether it ends when its client is gone; a publication outlives its publisher.
+    fn ends_with_client(&self) -> bool {
+        !matches!(self, Self::Publication(_))
     }
 }
 
 /// Whether a job is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     GoesOn,
     /// When the client has read what was sent.
     GoesOnWhenRead,
@@ -47,7 +69,9 @@ pub(super) enum Progress {
 pub(crate) struct Jobs {
     active: VecDeque<Job>,
     /// Until their clients have read what was sent.
-    resting: Vec<Job>,
+    resting: BTreeMap<ClientRef, Vec<Job>>,
+    of_client: BTreeMap<ClientRef, usize>,
+    all: usize,
 }
 
 impl Jobs {
@@ -58,20 +82,75 @@ impl Jobs {
 
     /// Ends what is done for a client that is gone.
     pub(super) fn forget(&mut self, client: ClientRef) {
-        self.active.retain(|job| job.client() != Some(client));
-        self.resting.retain(|job| job.client() != Some(client));
+        self.end(client, Job::ends_with_client);
+    }
+
+    /// Ends the full state that a client is being sent.
+    pub(crate) fn forget_state(&mut self, client: ClientRef) {
+        self.end(client, |job| job.is_state_of(client));
+    }
+
+    fn end(&mut self, client: ClientRef, ends: impl Fn(&Job) -> bool) {
+        if !self.of_client.contains_key(&client) {
+            return;
+        }
+        let ends = |job: &Job| job.client() == client && ends(job);
+        let before = self.active.len();
+        self.active.retain(|job| !ends(job));
+        let mut ended = before - self.active.len();
+        if let Some(mut resting) = self.resting.remove(&client) {
+            ended += resting.extract_if(.., |job| ends(job)).count();
+            if !resting.is_empty() {
+                self.resting.insert(client, resting);
+            }
+        }
+        self.count_out(client, ended);
+    }
+
+    fn count_in(&mut self, client: ClientRef) {
+        *self.of_client.entry(client).or_default() += 1;
+        self.all += 1;
+    }
+
+    fn count_out(&mut self, client: ClientRef, ended: usize) {
+        self.all -= ended;
+        if let Some(count) = self.of_client.get_mut(&client) {
+            *count -= ended;
+            if *count == 0 {
+                self.of_client.remove(&client);
+            }
+        }
     }
 
     /// The client has read what was sent.
     pub(crate) fn go_on(&mut self, client: ClientRef) {
-        self.active.extend(self.resting.extract_if(.., |job| job.client() == Some(client)));
+        self.active.extend(self.resting.remove(&client).into_iter().flatten());
     }
 }
 
 impl Engine {
-    /// Does the first part of a job now.
-    pub(super) fn begin(&mut self, job: Job) {
-        self.work_on(job);
+    /// Begins what a request asks for, unless too much is under way; its first part is done now when it need not wait.
+    pub(super) fn begin(&mut self, job: Job) -> Result<()> {
+        let refused = |text: &str| Err(Refusal::new(ErrorCode::TooManyRequests, text));
+        if self.jobs.of_client.get(&job.client()).is_some_and(|count| *count >= MAX_OF_CLIENT) {
+            return refused(
+                "this client has too many searches and other long requests under way; wait for answers",
+            );
+        }
+        if self.jobs.all >= MAX {
+            return refused("too many searches and other long requests are under way; send it again later");
+        }
+        self.start(job);
+        Ok(())
+    }
+
+    /// The same for what is never refused.
+    pub(crate) fn start(&mut self, job: Job) {
+        self.jobs.count_in(job.client());
+        match self.jobs.active.len() < IN_TURN {
+            true => self.work_on(job),
+            false => self.jobs.active.push_back(job),
+        }
     }
 
     /// Does the next part of the job whose turn it is.
@@ -86,16 +165,19 @@ impl Engine {
             Job::WorkbinContent(pages) => self.send_workbin_page(pages),
             Job::Search(search) => self.search_on(search),
             Job::Publication(publication) => self.publish_on(publication),
+            Job::State(pages) => self.send_state_page(pages),
         };
+        let client = job.client();
         match progress {
-            Progress::GoesOn => self.jobs.active.push_back(job),
-            Progress::GoesOnWhenRead => {
-                if let Some(client) = job.client() {
-                    self.output(Output::AwaitDrain(client));
-                }
-                self.jobs.resting.push(job);
+            Progress::GoesOn => {
+                let last_in_turn = self.jobs.active.len().min(IN_TURN - 1);
+                self.jobs.active.insert(last_in_turn, job);
             }
-            Progress::Done => {}
+            Progress::GoesOnWhenRead => {
+                self.output(Output::AwaitDrain(client));
+                self.jobs.resting.entry(client).or_default().push(job);
+            }
+            Progress::Done => self.jobs.count_out(client, 1),
         }
     }
 }

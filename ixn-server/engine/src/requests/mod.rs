@@ -75,8 +75,13 @@ impl Caller {
     pub(crate) fn actor(&self) -> Actor {
         match self.agent {
             Some(agent) => Actor::Agent(agent),
-            None => Actor::Client(Arc::clone(&self.name)),
+            None => Actor::Client(self.client_type, Arc::clone(&self.name)),
         }
+    }
+
+    /// As a long answer keeps him: without what came beside the request.
+    fn to_be_answered(&self) -> Self {
+        Self { extension: KeyValueList::new(), ..self.clone() }
     }
 
     /// The agent that is logged in on this client.
@@ -251,10 +256,10 @@ impl Engine {
                 reporting::stop_all(self, caller, request)
             }
             Request::RequestStartPlaceAgentStateReporting(request) => {
-                reporting::start_chosen(self, caller, request)
+                reporting::start_selected(self, caller, request)
             }
             Request::RequestStopPlaceAgentStateReporting(request) => {
-                reporting::stop_chosen(self, caller, request)
+                reporting::stop_selected(self, caller, request)
             }
             _ => Err(Refusal::new(
                 ErrorCode::NotImplemented,
@@ -301,6 +306,12 @@ impl Engine {
         self.interactions.find(&self.vocabulary, id)
     }
 
+    /// The caller's client, unless it is gone or another one has registered in its place.
+    fn still_registered(&self, caller: &Caller) -> Option<&Client> {
+        let registered = self.sessions.clients.get(&caller.client);
+        registered.filter(|client| Arc::ptr_eq(&client.name, &caller.name))
+    }
+
     /// User data has been read for whoever waits for it.
     pub(crate) fn contents_arrived(&mut self, key: InteractionKey, waiter: Waiter) {
         match waiter {
@@ -311,11 +322,8 @@ impl Engine {
             }
             Waiter::Pull { pull } => self.pulled_contents_arrived(key, pull),
             Waiter::Request { mut caller, request } => {
-                // The client may have gone, or its agent, while the database was asked; another one may have registered
-                // in its place.
-                let registered = self.sessions.clients.get(&caller.client);
-                if let Some(registered) = registered.filter(|client| Arc::ptr_eq(&client.name, &caller.name))
-                {
+                // The client may have gone, or its agent, while the database was asked.
+                if let Some(registered) = self.still_registered(&caller) {
                     caller.agent = registered.agent;
                     self.carry_out(caller, *request);
                 }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    ErrorCode, EventPartyAdded, EventPulledInteractions, EventTakenFromQueue, InteractionOperation,
-    InteractionProperties, KeyValueList, PulledInteraction, ServerEnvelope,
+    ErrorCode, EventPulledInteractions, EventTakenFromQueue, InteractionOperation, InteractionProperties,
+    KeyValueList, PulledInteraction, ServerEnvelope,
 };
 use prost::Message;
 
@@ -280,7 +280,7 @@ impl Engine {
     fn take_by_agent(&mut self, key: InteractionKey, pull: &Pull) {
         let agent = pull.agent;
         let (actor, operation) = (Actor::Agent(agent), InteractionOperation::Pull);
-        add_agent(self, key, agent);
+        add_agent(self, key, agent, operation);
         let view_id = if pull.from_view { pull.view_id.clone() } else { String::new() };
         self.report(key, |interaction, engine| {
             Event::EventTakenFromQueue(EventTakenFromQueue {
@@ -296,15 +296,7 @@ impl Engine {
         if let Some(parties) = self.interactions.get_mut(key).and_then(|row| row.parties.as_mut()) {
             parties.former_workbin = former;
         }
-        self.report(key, |interaction, engine| {
-            Event::EventPartyAdded(EventPartyAdded {
-                interaction: Some(interaction),
-                party: Some(engine.agent_party(agent)),
-                operation: operation as i32,
-                actor: Some(engine.actor_info(&actor)),
-                reason: None,
-            })
-        });
+        self.report_agent_added(key, agent, operation, &actor);
     }
 
     /// What a pull had chosen is queued again.

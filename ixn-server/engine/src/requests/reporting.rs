@@ -9,11 +9,11 @@ use ixn_proto::{
 };
 
 use super::{Answer, Caller, Refusal, Result, validation};
-use crate::chosen::Chosen;
 use crate::engine::{Engine, Output, Subscription};
+use crate::reporting::Selection;
 
 /// How many agents and places one subscriber may choose.
-const MAX_CHOSEN: usize = 10_000;
+const MAX_SELECTED: usize = 10_000;
 
 pub(super) fn start_all(
     engine: &mut Engine,
@@ -25,38 +25,38 @@ pub(super) fn start_all(
         let text = "external services are not implemented yet; leave external_service_list empty";
         return Err(Refusal::new(ErrorCode::NotImplemented, text));
     }
-    let filter = Subscription { workbins, with_interactions: request.with_interactions, chosen: None };
+    let filter = Subscription { workbins, with_interactions: request.with_interactions, selection: None };
     engine.begin_reporting(caller, filter, request.resume_after_event);
     Ok(Answer::Given)
 }
 
 /// Reporting for chosen agents and places: starting again adds to what was chosen.
-pub(super) fn start_chosen(
+pub(super) fn start_selected(
     engine: &mut Engine,
     caller: &Caller,
     request: &RequestStartPlaceAgentStateReporting,
 ) -> Result {
     let workbins = engine.wants_workbins(request.tenant_list.as_ref())?;
-    let mut chosen = chosen(&request.agent_list, &request.place_list)?;
-    if chosen.is_empty() {
+    let mut selection = selection(&request.agent_list, &request.place_list)?;
+    if selection.is_empty() {
         let text = "agent_list and place_list are empty; choose agents or places, or start reporting for all";
         return Err(Refusal::new(ErrorCode::MissingValue, text));
     }
     let before = engine.sessions.clients.get(&caller.client).and_then(|client| client.subscription.clone());
-    let mut filter = Subscription { workbins, with_interactions: request.with_interactions, chosen: None };
-    let Some(Subscription { chosen: Some(more), workbins, .. }) = before else {
-        filter.chosen = Some(chosen);
+    let mut filter = Subscription { workbins, with_interactions: request.with_interactions, selection: None };
+    let Some(Subscription { selection: Some(more), workbins, .. }) = before else {
+        filter.selection = Some(selection);
         engine.begin_reporting(caller, filter, request.resume_after_event);
         return Ok(Answer::Given);
     };
-    chosen.agents.extend(more.agents);
-    chosen.places.extend(more.places);
-    if chosen.agents.len() + chosen.places.len() > MAX_CHOSEN {
+    selection.agents.extend(more.agents);
+    selection.places.extend(more.places);
+    if selection.agents.len() + selection.places.len() > MAX_SELECTED {
         return Err(too_many());
     }
     filter.workbins |= workbins;
-    filter.chosen = Some(chosen);
-    engine.state_pages.forget(caller.client);
+    filter.selection = Some(selection);
+    engine.jobs.forget_state(caller.client);
     engine.subscribed(caller, Some(filter.clone()));
     engine.answer(caller, Event::EventAck(EventAck::default()));
     engine.output(Output::ChangeSubscription(caller.client, filter.clone()));
@@ -65,41 +65,41 @@ pub(super) fn start_chosen(
 }
 
 /// Ends reporting for some of the chosen agents and places, or for all of them.
-pub(super) fn stop_chosen(
+pub(super) fn stop_selected(
     engine: &mut Engine,
     caller: &Caller,
     request: &RequestStopPlaceAgentStateReporting,
 ) -> Result {
     let before = engine.sessions.clients.get(&caller.client).and_then(|client| client.subscription.clone());
-    let Some((mut filter, mut chosen)) =
-        before.and_then(|filter| filter.chosen.clone().map(|chosen| (filter, chosen)))
+    let Some((mut filter, mut selection)) =
+        before.and_then(|filter| filter.selection.clone().map(|selection| (filter, selection)))
     else {
         let text = "this client has no subscription to chosen agents or places; nothing has to be ended";
         return Err(Refusal::new(ErrorCode::NotSubscribed, text));
     };
-    if request.agent_list.len() + request.place_list.len() > MAX_CHOSEN {
+    if request.agent_list.len() + request.place_list.len() > MAX_SELECTED {
         return Err(too_many());
     }
     if request.agent_list.is_empty() && request.place_list.is_empty() {
-        chosen = Chosen::default();
+        selection = Selection::default();
     }
     for agent in &request.agent_list {
-        chosen.agents.remove(agent);
+        selection.agents.remove(agent);
     }
     for place in &request.place_list {
-        chosen.places.remove(place);
+        selection.places.remove(place);
     }
-    if chosen.is_empty() {
+    if selection.is_empty() {
         return engine.end_reporting(caller);
     }
-    filter.chosen = Some(chosen);
+    filter.selection = Some(selection);
     engine.subscribed(caller, Some(filter.clone()));
     engine.output(Output::ChangeSubscription(caller.client, filter));
     Ok(Answer::ack())
 }
 
-fn chosen(agents: &[String], places: &[String]) -> Result<Chosen> {
-    if agents.len() + places.len() > MAX_CHOSEN {
+fn selection(agents: &[String], places: &[String]) -> Result<Selection> {
+    if agents.len() + places.len() > MAX_SELECTED {
         return Err(too_many());
     }
     for agent in agents {
@@ -108,12 +108,12 @@ fn chosen(agents: &[String], places: &[String]) -> Result<Chosen> {
     for place in places {
         validation::required("place_list", place)?;
     }
-    Ok(Chosen { agents: agents.iter().cloned().collect(), places: places.iter().cloned().collect() })
+    Ok(Selection { agents: agents.iter().cloned().collect(), places: places.iter().cloned().collect() })
 }
 
 fn too_many() -> Refusal {
     let text =
-        format!("at most {MAX_CHOSEN} agents and places can be chosen; start reporting for all instead");
+        format!("at most {MAX_SELECTED} agents and places can be chosen; start reporting for all instead");
     Refusal::new(ErrorCode::LimitExceeded, text)
 }
 
@@ -132,7 +132,7 @@ impl Engine {
             let text = "this client has no subscription to reporting; nothing has to be ended";
             return Err(Refusal::new(ErrorCode::NotSubscribed, text));
         }
-        self.state_pages.forget(caller.client);
+        self.jobs.forget_state(caller.client);
         self.output(Output::Unsubscribe(caller.client));
         Ok(Answer::ack())
     }
@@ -157,7 +157,7 @@ impl Engine {
 
     /// Acknowledges, then sends the state and lets live events follow, or goes on after a number.
     fn begin_reporting(&mut self, caller: &Caller, filter: Subscription, resume_after_event: Option<u64>) {
-        self.state_pages.forget(caller.client);
+        self.jobs.forget_state(caller.client);
         self.subscribed(caller, Some(filter.clone()));
         self.answer(caller, Event::EventAck(EventAck::default()));
         let last_event = self.journal.last_event();

@@ -4,8 +4,7 @@
 
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    ErrorCode, EventHeld, EventInteractionSubmitted, EventPartyAdded, InteractionOperation, KeyValueList,
-    RequestSubmit,
+    ErrorCode, EventHeld, EventInteractionSubmitted, InteractionOperation, KeyValueList, RequestSubmit,
 };
 
 use super::{Answer, Caller, Refusal, Result, validation};
@@ -113,7 +112,12 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestSubmi
         interaction.state = State::Handling;
         interaction.assigned_at = now.seconds();
         interaction.delivered_at = now.seconds();
-        interaction.parties_mut().agents.push(AgentParty { agent, since: now, handling_timer: None });
+        interaction.parties_mut().agents.push(AgentParty {
+            agent,
+            since: now,
+            operation: InteractionOperation::Submit,
+            handling_timer: None,
+        });
     }
     let interaction_id = engine.id_of(&interaction);
     engine.contents.put_new(key, user_data.clone(), engine.batch);
@@ -161,15 +165,7 @@ fn report(
         });
     }
     if let Some(agent) = engine.interactions.get(key).and_then(|row| row.agents().first()).map(|p| p.agent) {
-        engine.report(key, |interaction, engine| {
-            Event::EventPartyAdded(EventPartyAdded {
-                interaction: Some(interaction),
-                party: Some(engine.agent_party(agent)),
-                operation: InteractionOperation::Submit as i32,
-                actor: Some(engine.actor_info(&actor)),
-                reason: None,
-            })
-        });
+        engine.report_agent_added(key, agent, InteractionOperation::Submit, &actor);
     }
 }
 

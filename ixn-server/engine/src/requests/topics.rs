@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    ErrorCode, EventPublished, KeyValueList, RequestPublish, RequestSubscribe, RequestUnsubscribe,
+    ErrorCode, EventAck, EventPublished, KeyValueList, RequestPublish, RequestSubscribe, RequestUnsubscribe,
 };
 
 use super::jobs::{Job, Progress};
@@ -57,6 +57,7 @@ impl Topics {
 /// A publication that is being sent.
 #[derive(Debug)]
 pub(crate) struct Publication {
+    pub(crate) caller: Caller,
     event: EventPublished,
     after: Option<ClientRef>,
 }
@@ -131,12 +132,13 @@ pub(super) fn publish(engine: &mut Engine, caller: &Caller, request: &RequestPub
         content: (!content.is_empty()).then_some(content),
         actor: Some(engine.actor_info(&caller.actor())),
     };
-    engine.begin(Job::Publication(Box::new(Publication { event, after: None })));
-    Ok(Answer::ack())
+    let caller = caller.to_be_answered();
+    engine.begin(Job::Publication(Box::new(Publication { caller, event, after: None })))?;
+    Ok(Answer::Given)
 }
 
 impl Engine {
-    /// Sends a publication to the next subscribers.
+    /// Sends a publication to the next subscribers; the publisher is answered when all have it.
     pub(super) fn publish_on(&mut self, publication: &mut Publication) -> Progress {
         let topic = &publication.event.ps_topic;
         let next: Vec<_> = self.topics.after(topic, publication.after).take(SUBSCRIBERS_PER_STEP).collect();
@@ -144,6 +146,9 @@ impl Engine {
         let progress = if next.len() == SUBSCRIBERS_PER_STEP { Progress::GoesOn } else { Progress::Done };
         for client in next {
             self.send(client, Event::EventPublished(publication.event.clone()));
+        }
+        if progress == Progress::Done && self.still_registered(&publication.caller).is_some() {
+            self.answer(&publication.caller, Event::EventAck(EventAck::default()));
         }
         progress
     }

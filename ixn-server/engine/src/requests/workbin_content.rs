@@ -31,9 +31,14 @@ pub(crate) struct ContentPages {
 pub(super) fn get(engine: &mut Engine, caller: &Caller, request: &RequestGetWorkbinContent) -> Result {
     let workbin = named(request.workbin.as_ref())?;
     let place = engine.find_workbin_place(workbin)?.map(|place| place.id());
-    let pages =
-        ContentPages { caller: caller.clone(), workbin: workbin.clone(), place, after: None, sent: 0 };
-    engine.begin(Job::WorkbinContent(Box::new(pages)));
+    let pages = ContentPages {
+        caller: caller.to_be_answered(),
+        workbin: workbin.clone(),
+        place,
+        after: None,
+        sent: 0,
+    };
+    engine.begin(Job::WorkbinContent(Box::new(pages)))?;
     Ok(Answer::Given)
 }
 

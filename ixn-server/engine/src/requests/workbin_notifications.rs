@@ -17,11 +17,13 @@ pub(super) fn subscribe(
 ) -> Result {
     validation::reason(request.reason.as_ref())?;
     let info = named(request.workbin.as_ref())?;
-    if engine.workbins.subscribers.count(caller.client) >= MAX_SUBSCRIPTIONS {
+    let place = engine.workbin_place(info)?;
+    let subscribers = &engine.workbins.subscribers;
+    let replaces = || subscribers.of(place.id()).iter().any(|(client, _)| *client == caller.client);
+    if subscribers.count(caller.client) >= MAX_SUBSCRIPTIONS && !replaces() {
         let text = format!("a client follows at most {MAX_SUBSCRIPTIONS} workbins; cancel some first");
         return Err(Refusal::new(ErrorCode::LimitExceeded, text));
     }
-    let place = engine.workbin_place(info)?;
     let wanted = Wanted {
         property_changes: request.notify_property_changes,
         processing_stopped: validation::is_switched_on(&caller.extension, "event_processing_stopped"),

@@ -75,9 +75,9 @@ fn is_wanted(envelope: &Bytes, filter: &Subscription) -> bool {
     if !filter.workbins && event_tag(envelope).is_some_and(|tag| WORKBIN_EVENTS.contains(&tag)) {
         return false;
     }
-    let Some(chosen) = &filter.chosen else { return true };
+    let Some(selection) = &filter.selection else { return true };
     let event = ServerEnvelope::decode(envelope.clone()).ok().and_then(|envelope| envelope.event);
-    event.is_some_and(|event| chosen.concerns(&event))
+    event.is_some_and(|event| selection.concerns(&event))
 }
 
 /// Takes the next length-delimited envelope off.
@@ -117,7 +117,7 @@ fn event_tag(envelope: &Bytes) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Chosen;
+    use crate::Selection;
     use ixn_proto::server_envelope::Event;
     use ixn_proto::{AgentInfo, EventAgentLogin, EventPlacedInWorkbin};
 
@@ -151,8 +151,8 @@ mod tests {
     fn a_subscriber_hears_what_it_asked_for() {
         let everything = Subscription { workbins: true, ..Subscription::default() };
         let only = |agent: &str| {
-            let chosen = Chosen { agents: [agent.to_owned()].into(), ..Chosen::default() };
-            Subscription { chosen: Some(chosen), ..Subscription::default() }
+            let selection = Selection { agents: [agent.to_owned()].into(), ..Selection::default() };
+            Subscription { selection: Some(selection), ..Subscription::default() }
         };
         let (placed, login) = (encoded(placed()), encoded(login()));
         assert!(is_wanted(&placed, &everything) && is_wanted(&login, &everything));
