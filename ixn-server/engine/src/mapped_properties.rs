@@ -1,7 +1,7 @@
 //! User data that has a place in the hot row: Priority, ServiceObjective, the interaction's own handling timeout, and the
 //! custom properties that configuration maps. They stay in the user data too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ixn_proto::key_value_list::Value;
 use ixn_proto::{ErrorCode, KeyValueList};
@@ -24,7 +24,7 @@ pub enum CustomType {
     Timestamp,
 }
 
-/// What user data says about the hot row. The first entry of a key counts.
+/// What user data says about the hot row. The first entry of a key counts, also when its value does not fit.
 #[derive(Debug, Default)]
 pub(crate) struct Mapped {
     pub(crate) priority: Option<i32>,
@@ -46,40 +46,38 @@ fn read(
     types: &BTreeMap<CustomPropertyId, CustomType>,
 ) -> Result<Mapped, Refusal> {
     let mut mapped = Mapped::default();
+    let mut seen = BTreeSet::new();
     for entry in user_data.entries() {
         let entry = entry.map_err(|error| Refusal::new(ErrorCode::InvalidUserData, error.to_string()))?;
+        let property = match entry.key {
+            "Priority" | "ServiceObjective" | "handling-timeout" => None,
+            key => match names.find(key).and_then(|id| Some((id, *types.get(&id)?))) {
+                None => continue,
+                property => property,
+            },
+        };
+        if !seen.insert(entry.key) {
+            continue;
+        }
         match entry.key {
-            "Priority" => set(&mut mapped.priority, number(entry.value)),
-            "ServiceObjective" => set(&mut mapped.service_objective, number(entry.value)),
+            "Priority" => mapped.priority = number(entry.value),
+            "ServiceObjective" => mapped.service_objective = number(entry.value),
             "handling-timeout" => {
                 let minutes: Option<u16> = number(entry.value).filter(|minutes| (1..=1440).contains(minutes));
                 if minutes.is_none() {
                     let text = "user data 'handling-timeout' must be a number of minutes from 1 to 1440";
                     return Err(Refusal::new(ErrorCode::InvalidValue, text));
                 }
-                set(&mut mapped.handling_timeout_minutes, minutes);
+                mapped.handling_timeout_minutes = minutes;
             }
-            key => {
-                let Some((id, kind)) = names.find(key).and_then(|id| Some((id, *types.get(&id)?))) else {
-                    continue;
-                };
-                if mapped.custom.iter().any(|(known, _)| *known == id) {
-                    continue;
-                }
-                if let Some(value) = custom(kind, entry.value) {
-                    mapped.custom.push((id, value));
-                }
+            _ => {
+                let value = property.and_then(|(id, kind)| Some((id, custom(kind, entry.value)?)));
+                mapped.custom.extend(value);
             }
         }
     }
     mapped.custom.sort_by_key(|(id, _)| *id);
     Ok(mapped)
-}
-
-fn set<T>(place: &mut Option<T>, value: Option<T>) {
-    if place.is_none() {
-        *place = value;
-    }
 }
 
 fn number<T: TryFrom<i64>>(value: Value<'_>) -> Option<T> {
@@ -131,6 +129,16 @@ mod tests {
             mapped.custom,
             [(subject, CustomValue::Text("first".into())), (size, CustomValue::Integer(12))]
         );
+    }
+
+    #[test]
+    fn a_first_entry_that_does_not_fit_is_not_made_up_for_by_a_later_one() {
+        let mut data = KeyValueList::new();
+        data.push_text("Size", "large").push_text("Size", "12");
+        data.push_text("Priority", "high").push_integer("Priority", 7);
+        data.push_integer("ServiceObjective", i64::MAX).push_integer("ServiceObjective", 60);
+        let mapped = mapped(&data).unwrap();
+        assert_eq!((mapped.priority, mapped.service_objective, mapped.custom), (None, None, Vec::new()));
     }
 
     #[test]

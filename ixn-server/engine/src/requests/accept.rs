@@ -6,7 +6,7 @@ use ixn_proto::{ErrorCode, EventPartyAdded, InteractionOperation, RequestAccept}
 use super::{Answer, Caller, Refusal, Result};
 use crate::commit::InteractionKey;
 use crate::engine::Engine;
-use crate::interaction::{AgentParty, Interaction, State};
+use crate::interaction::{AgentParty, State};
 use crate::names::AgentId;
 use crate::wire::Actor;
 
@@ -76,13 +76,12 @@ impl Engine {
 
     /// The interaction that an agent is invited to with this ticket.
     pub(super) fn open_invitation(&self, agent: AgentId, ticket: u64, id: &str) -> Result<InteractionKey> {
-        let key = self.known_interaction(id)?;
-        let row = self.interactions.get(key);
-        let invitations = row.map(Interaction::invitations).unwrap_or_default();
-        if invitations.iter().any(|invitation| invitation.ticket == ticket && invitation.agent == agent) {
+        let (key, row) = self.known_interaction(id)?;
+        if row.invitations().iter().any(|invitation| invitation.ticket == ticket && invitation.agent == agent)
+        {
             return Ok(key);
         }
-        let text = if row.is_some_and(|row| row.is_handled_by(agent)) {
+        let text = if row.is_handled_by(agent) {
             format!(
                 "the agent handles interaction '{id}' already; its invitation {ticket} is not open any more"
             )

@@ -13,11 +13,12 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestCusto
         let text = "custom_event_id is missing; it says which custom event this is";
         return Err(Refusal::new(ErrorCode::MissingValue, text));
     }
-    let key = match request.interaction_id.as_str() {
+    let found = match request.interaction_id.as_str() {
         "" => None,
         id => Some(engine.known_interaction(id)?),
     };
-    let interaction = key.and_then(|key| engine.interactions.get(key)).map(|row| engine.properties(row));
+    let key = found.map(|(key, _)| key);
+    let interaction = found.map(|(_, row)| engine.properties(row));
     let event = Event::EventCustomReporting(EventCustomReporting {
         custom_event_id: request.custom_event_id,
         interaction,

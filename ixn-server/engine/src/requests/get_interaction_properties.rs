@@ -11,11 +11,11 @@ pub(super) fn apply(
     _caller: &Caller,
     request: &RequestGetInteractionProperties,
 ) -> Result {
-    let key = engine.known_interaction(&request.interaction_id)?;
+    let (key, _) = engine.known_interaction(&request.interaction_id)?;
     let Some(user_data) = engine.contents.get(key).cloned() else {
         return Ok(Answer::AfterContents(key));
     };
-    let Some(row) = engine.interactions.get(key) else { return Ok(Answer::ack()) };
+    let (_, row) = engine.known_interaction(&request.interaction_id)?;
     let mut interaction = engine.properties(row);
     interaction.user_data = Some(user_data);
     Ok(Answer::now(Event::EventInteractionProperties(EventInteractionProperties {

@@ -9,8 +9,8 @@ use crate::engine::Engine;
 pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestLeaveInteraction) -> Result {
     let agent = caller.logged_in()?;
     let reason = validation::reason(request.reason.as_ref())?;
-    let key = engine.known_interaction(&request.interaction_id)?;
-    if !engine.interactions.get(key).is_some_and(|row| row.is_handled_by(agent)) {
+    let (key, row) = engine.known_interaction(&request.interaction_id)?;
+    if !row.is_handled_by(agent) {
         let text = "the agent does not handle the interaction; only a party can leave it";
         return Err(Refusal::new(ErrorCode::NotAParty, text));
     }

@@ -161,11 +161,12 @@ impl Engine {
     }
 
     /// The interaction behind an id.
-    pub(crate) fn known_interaction(&self, id: &str) -> Result<InteractionKey, Refusal> {
+    pub(crate) fn known_interaction(&self, id: &str) -> Result<(InteractionKey, &Interaction), Refusal> {
         if id.is_empty() {
             return Err(Refusal::new(ErrorCode::MissingValue, "interaction_id is missing; it is required"));
         }
-        self.interactions.find(&self.vocabulary, id).ok_or_else(|| {
+        let found = self.interactions.find(&self.vocabulary, id);
+        found.and_then(|key| Some((key, self.interactions.get(key)?))).ok_or_else(|| {
             let text = format!(
                 "there is no interaction '{}'; it may have been stopped already",
                 id.chars().take(64).collect::<String>()
@@ -180,10 +181,7 @@ impl Engine {
         caller: &super::Caller,
         id: &str,
     ) -> Result<(InteractionKey, &Interaction), Refusal> {
-        let key = self.known_interaction(id)?;
-        let unknown =
-            || Refusal::new(ErrorCode::UnknownInteraction, format!("there is no interaction '{id}'"));
-        let row = self.interactions.get(key).ok_or_else(unknown)?;
+        let (key, row) = self.known_interaction(id)?;
         match caller.agent {
             Some(agent) if !row.is_handled_by(agent) => Err(Refusal::new(
                 ErrorCode::NotAParty,
