@@ -37,25 +37,16 @@ fn a_search_goes_over_everything_step_by_step_and_page_by_page() {
     }
     let request = RequestFindInteractions { condition: "Priority = 1".into(), ..Default::default() };
     assert_eq!(find(&mut server, media, request.clone()), (wanted.clone(), String::new()));
-    let two = RequestFindInteractions { number_of_interactions: 2, queue: "archive".into(), ..request };
+    let two =
+        RequestFindInteractions { number_of_interactions: 2, queue: "archive".into(), ..request.clone() };
     let (first, next_page) = find(&mut server, media, two.clone());
     assert_eq!(first, wanted[..2]);
     let rest = find(&mut server, media, RequestFindInteractions { start_after: next_page, ..two.clone() });
     assert_eq!(rest, (wanted[2..].to_vec(), String::new()));
     let elsewhere = RequestFindInteractions { queue: "inbox".into(), ..two };
     assert_eq!(find(&mut server, media, elsewhere), (Vec::new(), String::new()));
-
-    // Two searches take turns; a client that is gone ends its own.
-    let request = || {
-        Request::RequestFindInteractions(RequestFindInteractions {
-            condition: "Priority = 1".into(),
-            order: "SubmitSeq asc".into(),
-            ..Default::default()
-        })
-    };
-    let other = server.connect("other", ClientType::MediaServer);
-    server.ask(other, request());
-    server.disconnect(other);
+    let named = RequestFindInteractions { order: "SubmitSeq asc".into(), ..request };
+    assert_eq!(find(&mut server, media, named).0, wanted);
 }
 
 #[test]
@@ -203,10 +194,61 @@ fn names_and_ids_of_clients_are_bounded() {
     assert_eq!(server.refused(client, register("x".repeat(129))), ErrorCode::LimitExceeded);
     assert_eq!(server.closed.len(), 1);
     server.ack(client, register("x".repeat(128)));
+    assert_eq!(server.refused(client, register("again".into())), ErrorCode::AlreadyRegistered);
+    assert_eq!(server.closed.len(), 1, "it stays as it is");
+    let with_id =
+        |id: &str| Request::RequestSubmit(RequestSubmit { interaction_id: id.into(), ..email("hello") });
     for id in ["a\tb", "é"] {
-        let request = RequestSubmit { interaction_id: id.into(), ..email("hello") };
-        assert_eq!(server.refused(client, Request::RequestSubmit(request)), ErrorCode::InvalidValue);
+        assert_eq!(server.refused(client, with_id(id)), ErrorCode::InvalidValue);
     }
+    assert_eq!(server.refused(client, with_id(&"x".repeat(65))), ErrorCode::LimitExceeded);
+    let longest = "x".repeat(64);
+    assert_eq!(server.ack(client, with_id(&longest)).interaction_id, longest);
+    assert_eq!(server.refused(client, with_id(&longest)), ErrorCode::DuplicateInteractionId);
+    let given = server.submit(client, "hello");
+    assert_eq!(
+        server.refused(client, with_id(&given)),
+        ErrorCode::InvalidValue,
+        "that is one of the server's"
+    );
+    server.ack(client, stop(&longest));
+    server.ack(client, with_id(&longest));
+}
+
+#[test]
+fn what_cannot_be_submitted_or_placed_is_refused() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let cases = [
+        (RequestSubmit { queue: "nowhere".into(), ..email("hello") }, ErrorCode::UnknownQueue),
+        (RequestSubmit { queue: String::new(), ..email("hello") }, ErrorCode::MissingValue),
+        (RequestSubmit { media_type: "fax".into(), ..email("hello") }, ErrorCode::UnknownMediaType),
+        (RequestSubmit { received_at: -1, ..email("hello") }, ErrorCode::InvalidValue),
+        (RequestSubmit { received_at: i64::MAX, ..email("hello") }, ErrorCode::InvalidValue),
+        (RequestSubmit { external_id: "x".repeat(257), ..email("hello") }, ErrorCode::LimitExceeded),
+    ];
+    for (request, code) in cases {
+        assert_eq!(server.refused(media, Request::RequestSubmit(request)), code);
+    }
+    let interaction_id = server.submit(media, "hello");
+    let place = RequestPlaceInQueue { interaction_id, queue: "nowhere".into(), ..Default::default() };
+    assert_eq!(server.refused(media, Request::RequestPlaceInQueue(place)), ErrorCode::UnknownQueue);
+}
+
+#[test]
+fn a_client_has_a_thousand_topics_and_not_one_more() {
+    let mut server = Server::start();
+    let client = server.connect("client", ClientType::MediaServer);
+    let subscribe =
+        |names: &[&str]| Request::RequestSubscribe(RequestSubscribe { ps_topic_list: topics(names) });
+    let names: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    server.ack(client, subscribe(&names));
+    server.ack(client, subscribe(&names[..1]));
+    assert_eq!(server.refused(client, subscribe(&["one more"])), ErrorCode::LimitExceeded);
+    server
+        .ack(client, Request::RequestUnsubscribe(RequestUnsubscribe { ps_topic_list: topics(&names[..1]) }));
+    server.ack(client, subscribe(&["one more"]));
 }
 
 #[test]
