@@ -317,7 +317,7 @@ mod tests {
                 custom("time", CustomRowValue::Timestamp(1_700_000_000)),
             ],
             strategy: "billing".into(),
-            agents: vec![PartyRow { agent: "alice".into(), since_milliseconds: 1_234 }],
+            agents: vec![PartyRow { agent: "alice".into(), since_milliseconds: 1_234, operation: 2 }],
             former_workbin: workbin("later", 2),
             handling_timeout_minutes: 15,
             invitations: vec![InvitationRow { agent: "bob".into(), ticket: 9 }],
