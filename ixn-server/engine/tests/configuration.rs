@@ -8,6 +8,7 @@ use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
 use ixn_engine::time::Milliseconds;
 use ixn_engine::{Input, Slices};
 use ixn_proto::client_envelope::Request;
+use ixn_proto::server_envelope::Event;
 use ixn_proto::*;
 
 /// Puts the configuration into force, changed in one place.
@@ -243,4 +244,44 @@ fn many_interactions_and_agents_go_over_to_a_new_configuration_in_small_steps() 
     // Looks at everything, and commits.
     server.step(Input::Tick);
     assert_eq!(server.database.agents.len(), 40);
+}
+
+#[test]
+fn a_workbin_that_is_ordered_anew_is_told_when_it_is_whole_again() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let ids: Vec<String> = (0..250).map(|n| server.submit(media, &format!("hello {n}"))).collect();
+    for id in &ids {
+        server.ack(media, place_in_drafts(id, "carol"));
+    }
+    let content = || {
+        let workbin = Some(drafts_of("carol"));
+        Request::RequestGetWorkbinContent(RequestGetWorkbinContent { workbin })
+    };
+    let pages = |server: &mut Server, client| -> Vec<Event> {
+        let events = server.events(client).into_iter();
+        events.filter(|event| matches!(event, Event::EventWorkbinContent(_) | Event::EventError(_))).collect()
+    };
+    let ordered =
+        |order: &str| CONFIGURATION.replace("owner: agent}", &format!("owner: agent, order: {order}}}"));
+
+    begin_change(&mut server, &ordered("Priority desc"));
+    server.request_unchecked(media, content());
+    let got: usize = pages(&mut server, media)
+        .iter()
+        .map(|page| match page {
+            Event::EventWorkbinContent(page) => page.interactions.len(),
+            other => panic!("{other:?}"),
+        })
+        .sum();
+    assert_eq!(got, 250, "not the part that was there at first");
+
+    // Ordered anew behind its first page.
+    let envelope = ClientEnvelope { reference_id: 900, request: Some(content()), ..Default::default() };
+    let now = Milliseconds(server.now);
+    server.engine.step(now, Input::Request(media.connection, Box::new(envelope)));
+    begin_change(&mut server, &ordered("PlaceInQueueSeq desc"));
+    server.step(Input::Tick);
+    let last = pages(&mut server, media).pop();
+    assert!(matches!(last, Some(Event::EventError(error)) if error.error_code() == ErrorCode::WrongState));
 }

@@ -106,6 +106,8 @@ impl Engine {
                 Some(last) => Some(Next::Agents { after: Some(last) }),
                 None => Some(Next::Workbins { after: None }),
             },
+            // Those that a new configuration orders anew are counted when they are whole again.
+            Next::Workbins { .. } if !self.changeover.is_indexed() => return Progress::GoesOn,
             Next::Workbins { after } => match self.workbins_page(&pages.filter, after, &mut state) {
                 Some(last) => Some(Next::Workbins { after: Some(last) }),
                 None if pages.filter.with_interactions => {

@@ -20,6 +20,9 @@ use crate::workbins::contents::PlaceId;
 const BY_ID: &str = "_system_";
 /// Interactions of one pull at most.
 const MAX_PULLED: usize = 1000;
+/// Interactions of a view that one pull looks at most: those that time has made wrong and whose turn to go has not come yet
+/// are passed over.
+const MAX_LOOKED_AT: usize = 2 * MAX_PULLED;
 
 pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestPull) -> Result {
     if caller.client_type == ClientType::RoutingEngine {
@@ -64,7 +67,10 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestPull)
     }
 
     let chosen: Vec<InteractionKey> = match (view, workbin) {
-        (Some(view), _) => engine.views.matching(view).take(most.unwrap_or(1)).collect(),
+        (Some(view), _) => {
+            let shown = engine.views.matching(view).take(MAX_LOOKED_AT);
+            shown.filter(|key| engine.still_shows(view, *key)).take(most.unwrap_or(1)).collect()
+        }
         (None, None) => {
             engine.named_interactions(&ids, None)?.into_iter().take(most.unwrap_or(MAX_PULLED)).collect()
         }

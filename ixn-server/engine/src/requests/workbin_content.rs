@@ -1,14 +1,15 @@
 //! RequestGetWorkbinContent, answered page by page, and RequestGetWorkbinTypesInfo.
 
+use ixn_conditions::Order;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    EventWorkbinContent, EventWorkbinTypesInfo, RequestGetWorkbinContent, RequestGetWorkbinTypesInfo,
-    ServerEnvelope, WorkbinInfo, WorkbinOwnerType, WorkbinTypeInfo,
+    ErrorCode, EventWorkbinContent, EventWorkbinTypesInfo, RequestGetWorkbinContent,
+    RequestGetWorkbinTypesInfo, ServerEnvelope, WorkbinInfo, WorkbinOwnerType, WorkbinTypeInfo,
 };
 
 use super::jobs::{Job, PAGE_BYTES, Progress};
 use super::place_in_workbin::named;
-use super::{Answer, Caller, Result};
+use super::{Answer, Caller, Refusal, Result};
 use crate::engine::Engine;
 use crate::reporting::PAGES_UNTIL_REST;
 use crate::setup::OwnerKind;
@@ -24,6 +25,8 @@ pub(crate) struct ContentPages {
     workbin: WorkbinInfo,
     place: Option<PlaceId>,
     after: Option<Position>,
+    /// The order of the pages so far.
+    order: Option<Order>,
     /// Pages so far.
     sent: usize,
 }
@@ -36,6 +39,7 @@ pub(super) fn get(engine: &mut Engine, caller: &Caller, request: &RequestGetWork
         workbin: workbin.clone(),
         place,
         after: None,
+        order: None,
         sent: 0,
     };
     engine.begin(Job::WorkbinContent(Box::new(pages)))?;
@@ -45,6 +49,19 @@ pub(super) fn get(engine: &mut Engine, caller: &Caller, request: &RequestGetWork
 impl Engine {
     /// Sends the next page. What comes and goes meanwhile shows when it stands behind the page.
     pub(super) fn send_workbin_page(&mut self, pages: &mut ContentPages) -> Progress {
+        if !self.changeover.is_indexed() {
+            // The workbin may be one that a new configuration orders anew, and show a part.
+            return Progress::GoesOn;
+        }
+        let order = pages.place.and_then(|place| self.setup.workbins.get(&place.workbin));
+        let order = order.map(|workbin| workbin.order.clone());
+        if pages.sent > 0 && order != pages.order {
+            let text = "the workbin's order has changed while its content was being sent; ask for it again";
+            let refusal = Refusal::new(ErrorCode::WrongState, text);
+            self.refuse(pages.caller.client, pages.caller.reference_id, &refusal);
+            return Progress::Done;
+        }
+        pages.order = order;
         let mut page = EventWorkbinContent { workbin: Some(pages.workbin.clone()), ..Default::default() };
         if let Some(place) = pages.place {
             page.number_of_interactions = self.workbins.contents.len(place) as u32;
