@@ -158,6 +158,15 @@ pub fn check_address(url: &str) -> Result<(), StoreError> {
     }
 }
 
+/// A batch as it is bound to PostgreSQL's statement. Nobody needs it by itself but a bench.
+///
+/// # Errors
+/// [`CommitError::Refused`].
+#[doc(hidden)]
+pub fn encode_for_postgres(batch: &CommitBatch) -> Result<impl Sized + use<>, CommitError> {
+    postgres::encode(batch)
+}
+
 /// Which database an address means.
 enum Address<'a> {
     Postgres,

@@ -1,5 +1,6 @@
 //! PostgreSQL: a dedicated connection for the writer, one for the lock, one for maintenance, a few for readers.
 
+mod encode;
 mod errors;
 mod lock;
 mod partitions;
@@ -12,7 +13,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ixn_engine::commit::{AgentName, CommitNumber, EventNumber, IdempotencyRow, InteractionKey, TakenOver};
+use ixn_engine::commit::{
+    AgentName, CommitBatch, CommitNumber, EventNumber, IdempotencyRow, InteractionKey, TakenOver,
+};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
@@ -25,7 +28,8 @@ use crate::connections::Open;
 use crate::format::{self, COMMIT_BEFORE_SQL, unpack, unsigned};
 use crate::record::check_format;
 use crate::{
-    Database, DatabaseInfo, Inspection, LogRecord, MAX_LOG_RECORDS, OpenOptions, StoreError, Waiting, Writer,
+    CommitError, Database, DatabaseInfo, Inspection, LogRecord, MAX_LOG_RECORDS, OpenOptions, StoreError,
+    Waiting, Writer,
 };
 
 /// Rows of one page of [`Database::load_interactions`].
@@ -60,6 +64,11 @@ pub(crate) async fn inspect(url: &str, options: &OpenOptions) -> Result<Inspecti
         })
     };
     in_time(CHECK_TIME, "looking at the database", look).await
+}
+
+/// As [`crate::encode_for_postgres`].
+pub(crate) fn encode(batch: &CommitBatch) -> Result<impl Sized + use<>, CommitError> {
+    encode::Packed::of(batch)?.arguments(batch)
 }
 
 /// As [`crate::check_address`].

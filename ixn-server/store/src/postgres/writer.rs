@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use ixn_engine::commit::{AgentName, CommitBatch, CommitIdentity, CommitNumber, Epoch, InteractionKey};
-use sqlx::{AssertSqlSafe, PgConnection};
+use ixn_engine::commit::{CommitBatch, CommitIdentity, CommitNumber, Epoch};
+use sqlx::{AssertSqlSafe, PgConnection, query_with};
 use tokio::time::timeout;
 
+use super::encode::Packed;
 use super::errors::{Verdict, verdict};
 use super::partitions::{self, COMMIT_LOG};
 use super::session::{
     Backend, Purpose, Sessions, backend_of, end_backend, in_time, refuse_read_only, within,
 };
 use crate::connections::Open;
-use crate::format::{idempotency_to_bytes, pack, signed, unsigned};
-use crate::record::{LOG_FORMAT, NewRecord, does_not_follow};
+use crate::format::{signed, unsigned};
+use crate::record::does_not_follow;
 use crate::{CommitError, StoreError, Writer};
 
 const COMMIT_SQL: &str = include_str!("commit.sql");
@@ -32,9 +32,6 @@ const READ_TIME: Duration = Duration::from_secs(10);
 
 /// How long making a partition may hold up a commit.
 const ROOM_TIME: Duration = Duration::from_secs(30);
-
-/// Larger batches are packed on a thread that may be busy for a while.
-const PACK_ELSEWHERE_BYTES: usize = 256 << 10;
 
 pub(super) struct PostgresWriter {
     sessions: Sessions,
@@ -115,13 +112,14 @@ impl PostgresWriter {
 #[async_trait]
 impl Writer for PostgresWriter {
     async fn commit(&mut self, batch: &CommitBatch) -> Result<(), CommitError> {
-        let packed = pack_batch(batch).await?;
+        let packed = Packed::of_any(batch).await?;
         let mut connection =
             self.take_connection().await.map_err(|error| CommitError::Unavailable(error.to_string()))?;
         let sql = self.statement.of(packed.record.seq);
         let mut room_made = false;
         loop {
-            let executed = match timeout(COMMIT_TIME, execute(&mut connection, &sql, batch, &packed)).await {
+            let statement = query_with(AssertSqlSafe(Arc::clone(&sql)), packed.arguments(batch)?);
+            let executed = match timeout(COMMIT_TIME, statement.execute(&mut *connection)).await {
                 Ok(executed) => executed,
                 Err(_) => {
                     let text = format!("no answer in {} s", COMMIT_TIME.as_secs());
@@ -129,7 +127,7 @@ impl Writer for PostgresWriter {
                 }
             };
             let error = match executed {
-                Ok(()) => {
+                Ok(_) => {
                     self.connection = Some(connection);
                     return Ok(());
                 }
@@ -235,84 +233,4 @@ async fn read_identity(
     let confirm = sqlx::raw_sql("SELECT pg_logical_emit_message(true, 'ixn', '')").execute(connection);
     within(READ_TIME, "waiting for a synchronous standby", confirm).await?;
     Ok(Some(CommitIdentity { epoch: Epoch(unsigned(epoch)?), hash: hash.cast_unsigned() }))
-}
-
-/// What of a batch must be made before it can be bound.
-struct Packed {
-    record: NewRecord,
-    cold: Vec<Vec<u8>>,
-    idempotency: Option<(i64, Vec<u8>)>,
-}
-
-impl Packed {
-    fn of(batch: &CommitBatch) -> Result<Self, CommitError> {
-        Ok(Self {
-            record: NewRecord::of_batch(batch)?,
-            cold: batch.cold.iter().map(|(_, user_data)| pack(user_data)).collect(),
-            idempotency: idempotency_to_bytes(&batch.idempotency)?,
-        })
-    }
-}
-
-async fn pack_batch(batch: &CommitBatch) -> Result<Packed, CommitError> {
-    let bytes: usize =
-        batch.events.len() + batch.cold.iter().map(|(_, user_data)| user_data.len()).sum::<usize>();
-    if bytes < PACK_ELSEWHERE_BYTES {
-        return Packed::of(batch);
-    }
-    let batch = Arc::new(batch.clone());
-    match tokio::task::spawn_blocking(move || Packed::of(&batch)).await {
-        Ok(packed) => packed,
-        Err(error) => Err(CommitError::Unavailable(format!("packing the batch ended early: {error}"))),
-    }
-}
-
-fn keys(rows: &[(InteractionKey, Bytes)]) -> Result<Vec<i64>, CommitError> {
-    rows.iter().map(|(key, _)| signed(key.0)).collect()
-}
-
-fn names(agents: &[(AgentName, Bytes)]) -> Vec<&str> {
-    agents.iter().map(|(agent, _)| agent.as_str()).collect()
-}
-
-fn values<K>(rows: &[(K, Bytes)]) -> Vec<&[u8]> {
-    rows.iter().map(|(_, row)| &row[..]).collect()
-}
-
-async fn execute(
-    connection: &mut PgConnection,
-    sql: &Arc<str>,
-    batch: &CommitBatch,
-    packed: &Packed,
-) -> Result<(), sqlx::Error> {
-    let refused = |error: CommitError| sqlx::Error::Encode(error.into());
-    let deleted: Vec<i64> =
-        batch.deleted.iter().map(|key| signed(key.0)).collect::<Result<_, _>>().map_err(refused)?;
-    let cold: Vec<&[u8]> = packed.cold.iter().map(Vec::as_slice).collect();
-    let record = &packed.record;
-    sqlx::query(AssertSqlSafe(Arc::clone(sql)))
-        .bind(record.seq)
-        .bind(record.epoch)
-        .bind(record.hash)
-        .bind(record.first_event)
-        .bind(record.last_event)
-        .bind(&record.counters)
-        .bind(&record.changed_ids)
-        .bind(&record.events)
-        .bind(record.events_bytes)
-        .bind(LOG_FORMAT)
-        .bind(record.at)
-        .bind(keys(&batch.hot).map_err(refused)?)
-        .bind(values(&batch.hot))
-        .bind(keys(&batch.cold).map_err(refused)?)
-        .bind(cold)
-        .bind(deleted)
-        .bind(names(&batch.agents))
-        .bind(values(&batch.agents))
-        .bind(&batch.deleted_agents)
-        .bind(packed.idempotency.as_ref().map(|(expires_at, _)| *expires_at))
-        .bind(packed.idempotency.as_ref().map(|(_, entries)| entries.as_slice()))
-        .execute(connection)
-        .await?;
-    Ok(())
 }
