@@ -148,3 +148,28 @@ fn a_login_brings_what_an_answer_can_hold_and_the_rest_is_found() {
     }
     assert_eq!(found, 100);
 }
+
+#[test]
+fn many_searches_hold_up_nothing_else() {
+    let (mut server, media) = full_server();
+    let statistics = server.connect("statistics", ClientType::ReportingEngine);
+    for reference_id in 1..=100 {
+        search(&mut server, media, reference_id);
+    }
+    let start = RequestStartPlaceAgentStateReportingAll::default();
+    let envelope = ClientEnvelope {
+        reference_id: 7,
+        request: Some(Request::RequestStartPlaceAgentStateReportingAll(start)),
+        ..Default::default()
+    };
+    server.one_step(Input::Request(statistics.connection, Box::new(envelope)));
+    for _ in 0..40 {
+        server.one_step(Input::Tick);
+    }
+    let answered = answers(&mut server, media).len();
+    assert!((1..100).contains(&answered), "{answered} searches are over");
+    let state = answers(&mut server, statistics);
+    assert_eq!(state.last(), Some(&(0, "EventReportingStateEnd".to_owned())));
+    server.step(Input::Tick);
+    assert_eq!(answered + answers(&mut server, media).len(), 100);
+}

@@ -1,5 +1,5 @@
-//! Answers that take more than one engine step: each step does a bounded part of one of them, in turn. Only the first few
-//! take turns, so that only they have something in hand; the others wait behind them.
+//! Answers that take more than one engine step: each step does a bounded part of one of them, in turn. A search has what it
+//! has found in hand, so only a few of them take turns at once.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,8 +15,8 @@ use crate::sessions::ClientRef;
 
 /// About how large one envelope of a long answer becomes, in bytes: many clients take at most 4 MiB.
 pub(crate) const PAGE_BYTES: usize = 2 << 20;
-/// How many take turns.
-const IN_TURN: usize = 16;
+/// How many searches take turns.
+const SEARCHES_IN_TURN: usize = 16;
 /// How many of one client there may be, and how many in all.
 const MAX_OF_CLIENT: usize = 100;
 const MAX: usize = 10_000;
@@ -49,6 +49,10 @@ impl Job {
         matches!(self, Self::State(pages) if pages.client == client)
     }
 
+    fn is_search(&self) -> bool {
+        matches!(self, Self::Search(_))
+    }
+
     /// Whether it ends when its client is gone; a publication outlives its publisher.
     fn ends_with_client(&self) -> bool {
         !matches!(self, Self::Publication(_))
@@ -68,6 +72,10 @@ pub(crate) enum Progress {
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     active: VecDeque<Job>,
+    /// How many searches are among them.
+    searches: usize,
+    /// Searches that have not begun.
+    waiting: VecDeque<Job>,
     /// Until their clients have read what was sent.
     resting: BTreeMap<ClientRef, Vec<Job>>,
     of_client: BTreeMap<ClientRef, usize>,
@@ -95,9 +103,12 @@ impl Jobs {
             return;
         }
         let ends = |job: &Job| job.client() == client && ends(job);
-        let before = self.active.len();
+        let before = self.active.len() + self.waiting.len();
         self.active.retain(|job| !ends(job));
-        let mut ended = before - self.active.len();
+        self.waiting.retain(|job| !ends(job));
+        let mut ended = before - self.active.len() - self.waiting.len();
+        self.searches = self.active.iter().filter(|job| job.is_search()).count();
+        self.let_searches_begin();
         if let Some(mut resting) = self.resting.remove(&client) {
             ended += resting.extract_if(.., |job| ends(job)).count();
             if !resting.is_empty() {
@@ -105,6 +116,15 @@ impl Jobs {
             }
         }
         self.count_out(client, ended);
+    }
+
+    fn let_searches_begin(&mut self) {
+        while self.searches < SEARCHES_IN_TURN
+            && let Some(search) = self.waiting.pop_front()
+        {
+            self.searches += 1;
+            self.active.push_back(search);
+        }
     }
 
     fn count_in(&mut self, client: ClientRef) {
@@ -147,9 +167,13 @@ impl Engine {
     /// The same for what is never refused.
     pub(crate) fn start(&mut self, job: Job) {
         self.jobs.count_in(job.client());
-        match self.jobs.active.len() < IN_TURN {
-            true => self.work_on(job),
-            false => self.jobs.active.push_back(job),
+        if !job.is_search() {
+            self.work_on(job);
+        } else if self.jobs.searches < SEARCHES_IN_TURN {
+            self.jobs.searches += 1;
+            self.work_on(job);
+        } else {
+            self.jobs.waiting.push_back(job);
         }
     }
 
@@ -169,15 +193,18 @@ impl Engine {
         };
         let client = job.client();
         match progress {
-            Progress::GoesOn => {
-                let last_in_turn = self.jobs.active.len().min(IN_TURN - 1);
-                self.jobs.active.insert(last_in_turn, job);
-            }
+            Progress::GoesOn => self.jobs.active.push_back(job),
             Progress::GoesOnWhenRead => {
                 self.output(Output::AwaitDrain(client));
                 self.jobs.resting.entry(client).or_default().push(job);
             }
-            Progress::Done => self.jobs.count_out(client, 1),
+            Progress::Done => {
+                self.jobs.count_out(client, 1);
+                if job.is_search() {
+                    self.jobs.searches -= 1;
+                    self.jobs.let_searches_begin();
+                }
+            }
         }
     }
 }
