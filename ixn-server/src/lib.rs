@@ -8,6 +8,8 @@ mod check_config;
 mod clock;
 mod configuration;
 pub mod driver;
+#[cfg(test)]
+mod fake_database;
 mod feed;
 mod intake;
 mod loader;

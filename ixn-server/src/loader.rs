@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 use std::sync::{Arc, mpsc};
 
+use bytes::Bytes;
 use ixn_engine::Input;
 use ixn_engine::commit::InteractionKey;
 use ixn_engine::gate::RETRY_DELAY;
-use ixn_store::Database;
+use ixn_store::{Database, StoreError};
 use prometheus::IntCounter;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::driver::Message;
 use crate::outage::{Asking, Outages};
 use crate::tasks::Tasks;
 
-/// How many rows one query reads.
-const BATCH_ROWS: usize = 512;
+/// How many rows one query reads at most, each of which may have all the user data that is allowed. What it brings goes to
+/// the driver before more is read.
+const BATCH_ROWS: usize = 64;
 
 /// Starts the loader; keys go in, contents come to the driver. It asks again until the database answers; `requests` counts
 /// how often it asked.
@@ -26,34 +28,129 @@ pub(crate) fn start(
     outages: Outages,
     tasks: &Tasks,
 ) -> UnboundedSender<Vec<InteractionKey>> {
-    let (sender, mut receiver) = unbounded_channel::<Vec<InteractionKey>>();
-    tasks.spawn(async move {
-        while let Some(mut keys) = receiver.recv().await {
-            while keys.len() < BATCH_ROWS {
-                match receiver.try_recv() {
-                    Ok(more) => keys.extend(more),
-                    Err(_) => break,
-                }
+    let (sender, receiver) = unbounded_channel();
+    tasks.spawn(run(Loader { database, requests, outages }, receiver, driver));
+    sender
+}
+
+async fn run(
+    loader: Loader,
+    mut receiver: UnboundedReceiver<Vec<InteractionKey>>,
+    driver: mpsc::Sender<Message>,
+) {
+    while let Some(mut keys) = receiver.recv().await {
+        while keys.len() < BATCH_ROWS {
+            match receiver.try_recv() {
+                Ok(more) => keys.extend(more),
+                Err(_) => break,
             }
-            let rows = loop {
-                requests.inc();
-                match database.contents(&keys).await {
-                    Ok(rows) => {
-                        outages.worked(Asking::UserData);
-                        break rows;
-                    }
-                    Err(error) => {
-                        outages.failed(Asking::UserData, &error);
-                        tokio::time::sleep(RETRY_DELAY).await;
-                    }
-                }
-            };
-            let mut found: HashMap<_, _> = rows.into_iter().collect();
-            let loaded = keys.into_iter().map(|key| (key, found.remove(&key))).collect();
+        }
+        for keys in keys.chunks(BATCH_ROWS) {
+            let loaded = loader.load(keys).await;
             if driver.send(Message::Input(Input::ContentsLoaded(loaded))).is_err() {
                 return;
             }
         }
-    });
-    sender
+    }
+}
+
+struct Loader {
+    database: Arc<dyn Database>,
+    requests: IntCounter,
+    outages: Outages,
+}
+
+impl Loader {
+    /// What the database has under these keys. A row that cannot be read is told, and counts as none: whoever waits for the
+    /// others must not wait for it.
+    async fn load(&self, keys: &[InteractionKey]) -> Vec<(InteractionKey, Option<Bytes>)> {
+        let mut found = HashMap::new();
+        match self.read(keys).await {
+            Ok(rows) => found.extend(rows),
+            Err(_) => {
+                for key in keys {
+                    match self.read(&[*key]).await {
+                        Ok(rows) => found.extend(rows),
+                        Err(error) => tracing::error!(
+                            interaction = key.0,
+                            %error,
+                            "an interaction's user data cannot be read; it goes on without"
+                        ),
+                    }
+                }
+            }
+        }
+        keys.iter().map(|key| (*key, found.remove(key))).collect()
+    }
+
+    /// Asks until there is an answer.
+    ///
+    /// # Errors
+    /// One of the rows will never be readable.
+    async fn read(&self, keys: &[InteractionKey]) -> Result<Vec<(InteractionKey, Bytes)>, StoreError> {
+        loop {
+            self.requests.inc();
+            match self.database.contents(keys).await {
+                Ok(rows) => {
+                    self.outages.worked(Asking::UserData);
+                    return Ok(rows);
+                }
+                Err(error @ (StoreError::Damaged(_) | StoreError::Newer(_))) => {
+                    self.outages.worked(Asking::UserData);
+                    return Err(error);
+                }
+                Err(error) => {
+                    self.outages.failed(Asking::UserData, &error);
+                    tokio::time::sleep(RETRY_DELAY).await;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_database::FakeDatabase;
+
+    /// What the driver gets of these keys, in portions, and how many rows each query asked for.
+    async fn load(
+        database: FakeDatabase,
+        keys: impl Iterator<Item = u64>,
+    ) -> (Vec<Vec<(u64, Option<Bytes>)>>, Vec<usize>) {
+        let database = Arc::new(database);
+        let (driver, messages) = mpsc::channel();
+        let requests = IntCounter::new("requests", "Requests.").unwrap();
+        let loader = Loader { database: database.clone(), requests, outages: Outages::default() };
+        let (sender, receiver) = unbounded_channel();
+        sender.send(keys.map(InteractionKey).collect()).unwrap();
+        drop(sender);
+        run(loader, receiver, driver).await;
+        let portions = messages.try_iter().map(|message| match message {
+            Message::Input(Input::ContentsLoaded(loaded)) => {
+                loaded.into_iter().map(|(key, data)| (key.0, data)).collect()
+            }
+            other => panic!("{other:?}"),
+        });
+        (portions.collect(), database.queries())
+    }
+
+    #[tokio::test]
+    async fn many_rows_come_in_portions() {
+        let database = FakeDatabase::with_contents((0..150).map(|key| (key, Some("data"))));
+        let (portions, queries) = load(database, 0..150).await;
+        assert_eq!(queries, [64, 64, 22]);
+        assert_eq!(portions.iter().map(Vec::len).collect::<Vec<_>>(), [64, 64, 22]);
+        let data = Some(Bytes::from_static(b"data"));
+        assert!(portions.concat().into_iter().eq((0..150).map(|key| (key, data.clone()))));
+    }
+
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_counts_as_none_and_its_neighbours_are_read() {
+        let database = FakeDatabase::with_contents([(1, Some("a")), (2, None), (3, Some("c"))]);
+        let (portions, queries) = load(database, 1..=3).await;
+        assert_eq!(queries, [3, 1, 1, 1]);
+        let (a, c) = (Bytes::from_static(b"a"), Bytes::from_static(b"c"));
+        assert_eq!(portions, [[(1, Some(a)), (2, None), (3, Some(c))]]);
+    }
 }

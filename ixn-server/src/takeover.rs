@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use ixn_configuration::Configuration;
 use ixn_engine::Engine;
+use ixn_engine::commit::IdempotencyRow;
 use ixn_engine::compile::Compiler;
-use ixn_engine::idempotency::MAX_KEYS;
+use ixn_engine::idempotency::{MAX_KEYS, OTHER_RETENTION};
 use ixn_engine::restore::RestoreError;
 use ixn_engine::sessions::AnnouncedLimits;
 use ixn_engine::vocabulary::Vocabulary;
@@ -134,9 +135,8 @@ async fn load_once(
     for (agent, row) in &agents {
         engine.restore_agent(agent, row)?;
     }
-    // The newest come first, so that the bound cuts off the oldest.
-    for row in database.load_idempotency(now.0 / 1000, MAX_KEYS).await?.iter().rev() {
-        engine.restore_idempotency(row);
+    for row in idempotency_keys(database, engine.now().0 / 1000, MAX_KEYS).await? {
+        engine.restore_idempotency(&row);
     }
     engine.recover();
     Retired::of(&engine).tell(&Retired::default());
@@ -150,6 +150,23 @@ async fn load_once(
         "database taken over"
     );
     Ok(Loaded { info: database.info().await?, engine, writer })
+}
+
+/// The keys that the engine remembers, the oldest first: of submits `most`, and one more, by which the engine knows that older
+/// ones are forgotten; of other requests those among the newest twice as many of all. Submits' keys, which live far longer,
+/// are read by themselves: others, of which there may be many more, must not push them out.
+async fn idempotency_keys(
+    database: &dyn Database,
+    now_seconds: u64,
+    most: usize,
+) -> Result<Vec<IdempotencyRow>, StoreError> {
+    let others_expire_by = now_seconds + OTHER_RETENTION.as_secs();
+    // The newest come first, so that the bounds cut off the oldest.
+    let mut keys = database.load_idempotency(now_seconds, 2 * most).await?;
+    keys.retain(|key| key.expires_at_seconds <= others_expire_by);
+    keys.extend(database.load_idempotency(others_expire_by, most + 1).await?);
+    keys.reverse();
+    Ok(keys)
 }
 
 /// Beats until dropped.
@@ -173,11 +190,52 @@ pub(crate) fn holder() -> String {
 /// The database, as the welcome names it.
 pub(crate) fn shown_database(options: &Options) -> String {
     match &options.database_url {
-        // Without user, password and parameters, in which there may be a password too.
-        Some(url) => {
-            let address = url.rsplit('@').next().unwrap_or_default();
-            address.split('?').next().unwrap_or_default().to_owned()
-        }
+        Some(url) => without_secrets(url).to_owned(),
         None => options.data_dir.join("ixn.db").display().to_string(),
+    }
+}
+
+/// An address without user, password and parameters, in which there may be a password too, with any character.
+fn without_secrets(url: &str) -> &str {
+    let address = url.split(['?', '#']).next().unwrap_or_default();
+    address.rsplit_once('@').map_or(address, |(_, place)| place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_database::FakeDatabase;
+
+    #[test]
+    fn no_address_shows_a_password() {
+        for (url, shown) in [
+            ("postgres://h/db", "postgres://h/db"),
+            ("postgres://u:p@h:5432/db", "h:5432/db"),
+            ("postgres://u:p@q@h/db?sslmode=require", "h/db"),
+            ("postgres://h/db?user=u&password=a@b", "postgres://h/db"),
+            ("postgres://u@h/db?password=a@b", "h/db"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
+    }
+
+    #[tokio::test]
+    async fn many_short_lived_keys_push_no_submits_key_out() {
+        let key = |number: u64, lives_for: u64| IdempotencyRow {
+            key_hash: u128::from(number),
+            body_hash: number,
+            expires_at_seconds: 1000 + lives_for,
+            answer: bytes::Bytes::new(),
+        };
+        // As they were written: submits, then very many others, then a submit.
+        let submits = [key(1, 80_000), key(2, 80_001), key(3, 80_002), key(4, 86_400)];
+        let mut rows = submits[..3].to_vec();
+        rows.extend((10..30).map(|number| key(number, 600)));
+        rows.push(submits[3].clone());
+        let database = FakeDatabase::with_keys(rows);
+        let loaded = idempotency_keys(&database, 1000, 2).await.unwrap();
+        let (long, short): (Vec<_>, Vec<_>) = loaded.into_iter().partition(|key| key.key_hash < 10);
+        assert_eq!(long, submits[1..], "one more than there may be: older ones are forgotten");
+        assert_eq!(short.iter().map(|key| key.body_hash).collect::<Vec<_>>(), [27, 28, 29]);
     }
 }
