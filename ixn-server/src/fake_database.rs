@@ -30,6 +30,10 @@ impl FakeDatabase {
         Self { contents, ..Self::default() }
     }
 
+    pub(crate) fn with_log(log: Vec<LogRecord>) -> Self {
+        Self { log, ..Self::default() }
+    }
+
     pub(crate) fn with_keys(keys: Vec<IdempotencyRow>) -> Self {
         Self { keys, ..Self::default() }
     }

@@ -2,36 +2,32 @@
 //! database; a slow reader costs no memory and slows nobody.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ixn_engine::commit::{CommitBatch, CommitNumber, EventNumber};
 use ixn_engine::cursor::{CommitEvents, Cursor};
+use ixn_engine::gate::RETRY_DELAY;
 use ixn_engine::sessions::ClientRef;
 use ixn_engine::{Input, Subscription};
 use ixn_proto::encoded::append_proxy_client_id;
 use ixn_sessions::{Outbound, PushError};
-use ixn_store::{Database, LogRecord};
+use ixn_store::{Database, LogRecord, StoreError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::driver::Message;
+use crate::driver::{Message, ahead_bytes};
 use crate::outage::{Asking, Outages};
 use crate::tasks::Tasks;
 
 /// Events kept in memory for subscribers who keep up.
 const RING_BYTES: usize = 16 << 20;
-/// What may wait in a subscriber's outbound queue before its cursor rests, and which part of a small queue.
-const AHEAD_BYTES: usize = 1 << 20;
-const AHEAD_PART: usize = 8;
 /// How much one read of the log brings.
 const READ_BYTES: usize = 1 << 20;
-/// How long a full outbound queue is left alone.
-const REST: Duration = Duration::from_millis(5);
 
 #[derive(Debug, Default)]
 struct Ring {
@@ -59,6 +55,9 @@ struct Subscriber {
     served: Arc<AtomicU64>,
     filter: SharedFilter,
 }
+
+/// What the database will answer.
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// What a subscriber wants to hear now; it may change while its cursor goes on.
 type SharedFilter = Arc<Mutex<Arc<Subscription>>>;
@@ -146,20 +145,6 @@ impl Feed {
         }
     }
 
-    /// Tells the engine when little waits for a client any more.
-    pub(crate) fn when_drained(&self, client: ClientRef, outbound: Outbound<Status>) {
-        let driver = self.driver.clone();
-        self.tasks.spawn(async move {
-            while is_full(&outbound, client.proxy_client_id) {
-                if outbound.is_closed() {
-                    return;
-                }
-                tokio::time::sleep(REST).await;
-            }
-            let _ = driver.send(Message::Input(Input::Drained(client)));
-        });
-    }
-
     /// Ends a client's subscription.
     pub(crate) fn unsubscribe(&self, client: ClientRef) {
         if let Some(subscriber) = self.subscribers.lock().remove(&client) {
@@ -179,8 +164,12 @@ impl Feed {
         let mut newest = self.newest.subscribe();
         let Some(mut commit) = self.find(&follower).await else { return };
         loop {
-            while commit < *newest.borrow_and_update() {
-                let records = self.read_after(commit).await;
+            loop {
+                let until = *newest.borrow_and_update();
+                if commit >= until {
+                    break;
+                }
+                let records = self.read_after(commit, until).await;
                 if let Some(first) = records.first().map(|record| record.first_event)
                     && follower.cursor.misses_events_before(first)
                 {
@@ -211,30 +200,35 @@ impl Feed {
                 return ring.records.get(position - 1).map(|record| record.number);
             }
         }
-        loop {
-            match self.database.commit_before(event).await {
-                Ok(Some(commit)) => {
-                    self.outages.worked(Asking::Log);
-                    return Some(commit);
-                }
-                Ok(None) => {
-                    self.outages.worked(Asking::Log);
-                    let oldest = self.oldest_event().await;
-                    self.report_gap(follower, oldest);
-                    return None;
-                }
-                Err(error) => {
-                    self.outages.failed(Asking::Log, &error);
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-            }
+        let found = self.ask(|| self.database.commit_before(event)).await;
+        if found.is_none() {
+            let oldest = self.oldest_event().await;
+            self.report_gap(follower, oldest);
         }
+        found
     }
 
     async fn oldest_event(&self) -> EventNumber {
-        let Ok((oldest, _)) = self.database.log_extent().await else { return EventNumber(0) };
-        let records = self.database.log_after(CommitNumber(oldest.0.saturating_sub(1)), 1).await;
-        records.ok().and_then(|records| records.first().map(|record| record.first_event)).unwrap_or_default()
+        let (oldest, _) = self.ask(|| self.database.log_extent()).await;
+        let before = CommitNumber(oldest.0.saturating_sub(1));
+        let records = self.ask(|| self.database.log_after(before, 1)).await;
+        records.first().map(|record| record.first_event).unwrap_or_default()
+    }
+
+    /// Asks the database until it answers.
+    async fn ask<'a, T>(&self, question: impl Fn() -> Answer<'a, T>) -> T {
+        loop {
+            match question().await {
+                Ok(answer) => {
+                    self.outages.worked(Asking::Log);
+                    return answer;
+                }
+                Err(error) => {
+                    self.outages.failed(Asking::Log, &error);
+                    tokio::time::sleep(RETRY_DELAY).await;
+                }
+            }
+        }
     }
 
     fn report_gap(&self, follower: &Follower, oldest: EventNumber) {
@@ -246,7 +240,9 @@ impl Feed {
         }));
     }
 
-    async fn read_after(&self, commit: CommitNumber) -> Vec<LogRecord> {
+    /// Some of the log behind `commit`. The database may hold more than `until`, the newest commit that has been published:
+    /// whose answers have not left is not told either.
+    async fn read_after(&self, commit: CommitNumber, until: CommitNumber) -> Vec<LogRecord> {
         {
             let ring = self.ring.lock();
             let first = ring.records.front().map(|record| record.number);
@@ -255,24 +251,15 @@ impl Feed {
                 let mut bytes = 0;
                 let records = ring.records.iter().skip(start).take_while(|record| {
                     let take = bytes < READ_BYTES;
-                    bytes += record.events.len();
+                    bytes += cost_bytes(record);
                     take
                 });
                 return records.cloned().collect();
             }
         }
-        loop {
-            match self.database.log_after(commit, READ_BYTES).await {
-                Ok(records) => {
-                    self.outages.worked(Asking::Log);
-                    return records;
-                }
-                Err(error) => {
-                    self.outages.failed(Asking::Log, &error);
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-            }
-        }
+        let mut records = self.ask(|| self.database.log_after(commit, READ_BYTES)).await;
+        records.retain(|record| record.number <= until);
+        records
     }
 
     /// Sends a commit's events that the subscriber has not heard. `false`: nobody listens any more.
@@ -281,12 +268,10 @@ impl Feed {
         let filter = Arc::clone(&follower.filter.lock());
         let mut events = CommitEvents::new(record.first_event, record.events.clone());
         while let Some(envelope) = follower.cursor.next(&mut events, &filter) {
-            while is_full(&follower.outbound, client) {
-                if follower.outbound.is_closed() {
-                    return false;
-                }
+            let ahead = ahead_bytes(&follower.outbound);
+            if follower.outbound.waiting_for_client_bytes(client) > ahead {
                 follower.outbound.wake();
-                tokio::time::sleep(REST).await;
+                follower.outbound.drained(client, ahead).await;
             }
             let envelope = addressed(envelope, client);
             match follower.outbound.queue(client, envelope) {
@@ -307,12 +292,6 @@ impl Feed {
     }
 }
 
-/// Whether enough waits for a client for now.
-fn is_full(outbound: &Outbound<Status>, client: u32) -> bool {
-    let ahead = AHEAD_BYTES.min(outbound.limits().client_bytes / AHEAD_PART);
-    outbound.waiting_for_client_bytes(client) > ahead
-}
-
 /// What a record takes in the ring; an idle server's heartbeats have no events.
 fn cost_bytes(record: &LogRecord) -> usize {
     record.events.len() + size_of::<LogRecord>()
@@ -331,6 +310,7 @@ fn addressed(envelope: Bytes, proxy_client_id: u32) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake_database::FakeDatabase;
     use ixn_engine::sessions::ConnectionId;
     use ixn_proto::encoded::encode_envelope;
     use ixn_proto::server_envelope::Event;
@@ -394,5 +374,36 @@ mod tests {
         assert!(messages.try_recv().is_err());
         assert_eq!(outbound.waiting_for_client_bytes(1), 0);
         assert!(outbound.waiting_for_client_bytes(2) > 950);
+    }
+
+    fn record(number: u64) -> LogRecord {
+        LogRecord {
+            number: CommitNumber(number),
+            first_event: EventNumber(1),
+            last_event: EventNumber(0),
+            events: Bytes::new(),
+        }
+    }
+
+    fn feed(database: FakeDatabase) -> Arc<Feed> {
+        let (driver, _) = mpsc::channel();
+        Feed::new(Arc::new(database), driver, CommitNumber(0), Outages::default(), Tasks::here())
+    }
+
+    #[tokio::test]
+    async fn a_commit_whose_answers_have_not_left_is_not_read_from_the_log() {
+        let feed = feed(FakeDatabase::with_log((1..=3).map(record).collect()));
+        let records = feed.read_after(CommitNumber(0), CommitNumber(2)).await;
+        assert_eq!(records, [record(1), record(2)]);
+    }
+
+    #[tokio::test]
+    async fn one_reading_of_memory_is_bounded_also_when_there_are_no_events() {
+        let feed = feed(FakeDatabase::default());
+        let held = RING_BYTES / cost_bytes(&record(1));
+        feed.ring.lock().records.extend((1..=held as u64).map(record));
+        let records = feed.read_after(CommitNumber(0), CommitNumber(held as u64)).await;
+        assert_eq!(records.first(), Some(&record(1)));
+        assert!(records.len() <= READ_BYTES / cost_bytes(&record(1)) + 1, "{} of {held}", records.len());
     }
 }

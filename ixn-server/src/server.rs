@@ -187,6 +187,8 @@ impl Server {
         let feed =
             Feed::new(Arc::clone(&database), driver.clone(), durable, outages.clone(), spawner.clone());
         let around = Surroundings {
+            driver: driver.clone(),
+            tasks: spawner.clone(),
             jobs: writer::start(writer, driver.clone(), metrics.clone(), outages.clone(), &spawner),
             loads: loader::start(
                 Arc::clone(&database),

@@ -1,8 +1,9 @@
 //! The connections, as the driver knows them: what is sent to them, and how they end.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
+use ixn_engine::Input;
 use ixn_engine::sessions::{ClientRef, ConnectionId};
 use ixn_proto::encoded::encode_envelope;
 use ixn_proto::server_envelope::Event;
@@ -11,14 +12,24 @@ use ixn_sessions::{Closed, Outbound, Overflow, PushError};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::Ended;
+use super::{Ended, Message};
 use crate::protocol::Loads;
+use crate::tasks::Tasks;
 
 /// How clients are spread when they are asked to connect again: so many slots of so many milliseconds.
 const RECONNECT_SLOTS: u64 = 20;
 const RECONNECT_SLOT: u32 = 50;
 /// Field 1 of a server envelope, varint: the number of the request that it answers. It is encoded first.
 const REFERENCE_ID_KEY: u8 = 0x08;
+
+/// What may wait in a client's outbound queue before whoever has much more for it rests, and which part of a small queue.
+const AHEAD_BYTES: usize = 1 << 20;
+const AHEAD_PART: usize = 8;
+
+/// How many bytes may wait for a client before whoever has much more for it rests.
+pub(crate) fn ahead_bytes(outbound: &Outbound<Status>) -> usize {
+    AHEAD_BYTES.min(outbound.limits().client_bytes / AHEAD_PART)
+}
 
 /// A connection.
 #[derive(Debug)]
@@ -161,6 +172,19 @@ impl Links {
             link.outbound.close(Closed::With(Status::unavailable(text)));
             link.closed.cancel();
         }
+    }
+
+    /// Lets `driver` tell the engine when little waits for a client any more.
+    pub(super) fn when_drained(&self, client: ClientRef, driver: &mpsc::Sender<Message>, tasks: &Tasks) {
+        let Some(link) = self.links.get(&client.connection) else { return };
+        let (outbound, driver) = (link.outbound.clone(), driver.clone());
+        tasks.spawn(async move {
+            outbound.drained(client.proxy_client_id, ahead_bytes(&outbound)).await;
+            // Who is gone needs nothing more.
+            if !outbound.is_closed() {
+                let _ = driver.send(Message::Input(Input::Drained(client)));
+            }
+        });
     }
 
     /// Adds what only the shell knows of connections.

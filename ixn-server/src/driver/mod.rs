@@ -21,14 +21,15 @@ use tokio::sync::oneshot;
 use tonic::Status;
 
 pub(crate) use self::counters::DriverCounters;
-pub(crate) use self::links::Link;
 use self::links::Links;
+pub(crate) use self::links::{Link, ahead_bytes};
 use self::regulation::Regulation;
 use crate::clock::Clock;
 use crate::configuration::Retired;
 use crate::feed::Feed;
 use crate::intake::{Flow, Intake, Permit, Waiting};
 use crate::metrics::OwnMetrics;
+use crate::tasks::Tasks;
 use crate::writer::{Done, Job};
 
 /// How many messages one turn takes before the gate is asked.
@@ -96,6 +97,9 @@ pub(crate) struct DriverFigures {
 
 /// What the driver carries things out with.
 pub(crate) struct Surroundings {
+    /// To the driver itself.
+    pub(crate) driver: mpsc::Sender<Message>,
+    pub(crate) tasks: Tasks,
     pub(crate) jobs: UnboundedSender<Job>,
     pub(crate) loads: UnboundedSender<Vec<ixn_engine::commit::InteractionKey>>,
     pub(crate) feed: Arc<Feed>,
@@ -379,9 +383,7 @@ impl Driver {
                 }
                 Output::ChangeSubscription(client, filter) => self.around.feed.change(client, filter),
                 Output::AwaitDrain(client) => {
-                    if let Some(link) = self.links.get(client.connection) {
-                        self.around.feed.when_drained(client, link.outbound.clone());
-                    }
+                    self.links.when_drained(client, &self.around.driver, &self.around.tasks);
                 }
                 Output::Unsubscribe(client) => {
                     // The last that the engine has to say about a client.

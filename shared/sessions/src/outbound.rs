@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::Stream;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// Field 1, length-delimited: how every envelope stands inside a message.
 const ENVELOPE_TAG: u8 = 0x0a;
@@ -79,12 +80,18 @@ struct Queues<E> {
 #[derive(Debug)]
 pub struct Outbound<E> {
     queues: Arc<Mutex<Queues<E>>>,
+    /// Told whenever less waits, or nothing will be sent any more.
+    less_waits: Arc<Notify>,
     limits: Limits,
 }
 
 impl<E> Clone for Outbound<E> {
     fn clone(&self) -> Self {
-        Self { queues: Arc::clone(&self.queues), limits: self.limits }
+        Self {
+            queues: Arc::clone(&self.queues),
+            less_waits: Arc::clone(&self.less_waits),
+            limits: self.limits,
+        }
     }
 }
 
@@ -92,6 +99,8 @@ impl<E> Clone for Outbound<E> {
 #[derive(Debug)]
 pub struct OutboundStream<E> {
     queues: Arc<Mutex<Queues<E>>>,
+    /// Told whenever less waits, or nothing will be sent any more.
+    less_waits: Arc<Notify>,
     limits: Limits,
 }
 
@@ -105,7 +114,9 @@ pub fn outbound<E>(limits: Limits) -> (Outbound<E>, OutboundStream<E>) {
         reader_gone: false,
         waker: None,
     }));
-    (Outbound { queues: Arc::clone(&queues), limits }, OutboundStream { queues, limits })
+    let less_waits = Arc::<Notify>::default();
+    let stream = OutboundStream { queues: Arc::clone(&queues), less_waits: Arc::clone(&less_waits), limits };
+    (Outbound { queues, less_waits, limits }, stream)
 }
 
 impl<E> Outbound<E> {
@@ -139,6 +150,7 @@ impl<E> Outbound<E> {
             *bytes -= queue.bytes;
             clients.remove(&client);
             turn.retain(|waiting| *waiting != client);
+            self.less_waits.notify_waiters();
             return Err(PushError::Overflow(Overflow::Client));
         }
         if queue.envelopes.is_empty() {
@@ -165,6 +177,8 @@ impl<E> Outbound<E> {
             queues.bytes -= queue.bytes;
             queues.turn.retain(|waiting| *waiting != client);
         }
+        drop(queues);
+        self.less_waits.notify_waiters();
     }
 
     /// Ends the stream once everything that is queued has been sent. The first reason counts.
@@ -175,6 +189,7 @@ impl<E> Outbound<E> {
         }
         let waker = queues.waker.take();
         drop(queues);
+        self.less_waits.notify_waiters();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -191,6 +206,7 @@ impl<E> Outbound<E> {
         }
         let waker = queues.waker.take();
         drop(queues);
+        self.less_waits.notify_waiters();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -209,6 +225,18 @@ impl<E> Outbound<E> {
     /// Bytes that wait for one logical client.
     pub fn waiting_for_client_bytes(&self, client: u32) -> usize {
         self.queues.lock().clients.get(&client).map_or(0, |queue| queue.bytes)
+    }
+
+    /// Waits until no more than so many bytes wait for one logical client, or nothing will be sent any more.
+    pub async fn drained(&self, client: u32, bytes: usize) {
+        loop {
+            // It hears of what happens from here on.
+            let less_waits = self.less_waits.notified();
+            if self.is_closed() || self.waiting_for_client_bytes(client) <= bytes {
+                return;
+            }
+            less_waits.await;
+        }
     }
 
     /// Whether nobody reads any more.
@@ -259,6 +287,8 @@ impl<E: Clone> Stream for OutboundStream<E> {
         let mut queues = self.queues.lock();
         if !queues.turn.is_empty() {
             let message = queues.pack(self.limits.message_bytes);
+            drop(queues);
+            self.less_waits.notify_waiters();
             return Poll::Ready(Some(Ok(message)));
         }
         match queues.closed.clone() {
@@ -278,6 +308,7 @@ impl<E: Clone> Stream for OutboundStream<E> {
 impl<E> Drop for OutboundStream<E> {
     fn drop(&mut self) {
         self.queues.lock().reader_gone = true;
+        self.less_waits.notify_waiters();
     }
 }
 
@@ -286,8 +317,8 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use futures::StreamExt;
     use futures::executor::block_on;
+    use futures::{FutureExt, StreamExt};
 
     fn limits(client_bytes: usize, connection_bytes: usize, message_bytes: usize) -> Limits {
         Limits { client_bytes, connection_bytes, message_bytes }
@@ -415,5 +446,22 @@ mod tests {
         let (out, stream) = outbound::<()>(Limits::default());
         drop(stream);
         assert_eq!(out.push(0, text("x")), Err(PushError::Closed));
+    }
+
+    #[test]
+    fn who_waits_for_room_hears_when_there_is_some_and_when_there_never_will_be() {
+        let (out, mut stream) = outbound::<&str>(limits(100, 100, 1));
+        let drained = |bytes| Box::pin(out.drained(1, bytes));
+        assert!(drained(0).now_or_never().is_some());
+        for envelope in ["abc", "def"] {
+            out.push(1, text(envelope)).unwrap();
+        }
+        let (mut below_four, mut empty) = (drained(3), drained(0));
+        assert!(below_four.as_mut().now_or_never().is_none() && empty.as_mut().now_or_never().is_none());
+        block_on(stream.next()).unwrap().unwrap();
+        assert!(below_four.now_or_never().is_some());
+        assert!(empty.as_mut().now_or_never().is_none());
+        drop(stream);
+        assert!(empty.now_or_never().is_some());
     }
 }
