@@ -21,9 +21,7 @@ use crate::loader;
 use crate::maintenance::{self, Retention};
 use crate::metrics::{self, Metrics};
 use crate::outage::Outages;
-use crate::protocol::{
-    self, ClientLimits, InspectionService, Limits, Rate, SessionService, SocketLimits, TransportLimits,
-};
+use crate::protocol::{self, InspectionService, SessionService};
 use crate::settings::Options;
 use crate::takeover::{self, Loaded};
 use crate::tasks::Tasks;
@@ -35,10 +33,6 @@ const ALIVE_WITHIN: Duration = Duration::from_secs(10);
 /// The server counts as ready while a commit has succeeded within this time.
 const COMMITTED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Sockets beyond the streams that may be open: for inspection, and to refuse further streams with a sentence.
-const SPARE_SOCKETS: usize = 1_000;
-/// More than any system has.
-const MAX_SOCKETS: usize = 1 << 30;
 /// The part of the shutdown timeout in which what was applied may become durable; the rest is for telling the clients.
 const PATIENCE_PART: f64 = 0.75;
 /// How long what serves may take to end, once there is nothing left to say.
@@ -211,7 +205,7 @@ impl Server {
         let sessions = SessionService::new(
             driver.clone(),
             intake.clone(),
-            session_limits(options),
+            options.session_limits(),
             draining.clone(),
             spawner.clone(),
         );
@@ -224,7 +218,7 @@ impl Server {
             listener,
             sessions,
             inspection,
-            transport_limits(options),
+            options.transport_limits(),
             stopped.clone(),
             &spawner,
         ));
@@ -312,35 +306,6 @@ impl Server {
         let _ = self.driver.send(Message::GiveUp);
         let rest = self.shutdown_timeout.saturating_sub(patience);
         tokio::time::timeout(rest, &mut self.ended).await.unwrap_or(Ok(Ended::Shutdown))
-    }
-}
-
-fn session_limits(options: &Options) -> Limits {
-    Limits {
-        handshake: options.handshake_timeout.into(),
-        outbound: ixn_sessions::Limits {
-            client_bytes: options.client_queue_limit.as_usize(),
-            connection_bytes: options.connection_queue_limit.as_usize(),
-            ..ixn_sessions::Limits::default()
-        },
-        connections: options.max_connections,
-        client: ClientLimits {
-            in_flight: options.client_requests_in_flight,
-            rate: Rate::new(options.client_request_rate, options.client_request_rate),
-        },
-        registrations: Rate::new(options.registration_rate, options.registration_rate.saturating_mul(2)),
-    }
-}
-
-fn transport_limits(options: &Options) -> TransportLimits {
-    let connections = usize::try_from(options.max_connections).unwrap_or(usize::MAX);
-    TransportLimits {
-        sockets: SocketLimits {
-            handshake: options.handshake_timeout.into(),
-            sockets: connections.saturating_add(SPARE_SOCKETS).min(MAX_SOCKETS),
-        },
-        keepalive: options.keepalive.into(),
-        message_bytes: options.max_message.as_usize(),
     }
 }
 

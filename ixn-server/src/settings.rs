@@ -9,11 +9,20 @@ use ixn_settings::{ByteSize, Conflict, TimeSpan};
 use ixn_store::StoreError;
 use ixn_telemetry::LogOptions;
 
+use crate::protocol::{ClientLimits, Limits, Rate, SocketLimits, TransportLimits};
+
 /// The least that makes sense for one message and for what waits for one client: a registration, an agent's login or an
 /// interaction with ordinary user data must fit, several times.
 const SMALLEST: u64 = 64 << 10;
 /// The least for what many share.
 const MEBIBYTE: u64 = 1 << 20;
+
+/// More than the largest answer: a page of 2 MiB is full with the interaction that goes beyond, whose user data is 1 MiB at most.
+const LARGEST_ANSWER: u64 = 4 << 20;
+/// Sockets beyond the streams that may be open: for inspection, and to refuse further streams with a sentence.
+const SPARE_SOCKETS: usize = 1_000;
+/// More than any system has.
+const MAX_SOCKETS: usize = 1 << 30;
 
 /// Keeps every open interaction, moves it between queues, routes it to agents, and tells reporting about every step.
 ///
@@ -82,7 +91,7 @@ pub struct Options {
     #[arg(long, default_value = "8MiB", value_parser = at_least::<SMALLEST>)]
     pub client_queue_limit: ByteSize,
     /// How much may wait for all clients of one connection before it is closed as too slow.
-    #[arg(long, default_value = "256MiB", value_parser = at_least::<MEBIBYTE>)]
+    #[arg(long, default_value = "256MiB", value_parser = at_least::<LARGEST_ANSWER>)]
     pub connection_queue_limit: ByteSize,
     /// How long reporting events are kept for subscribers that resume.
     #[arg(long, default_value = "15min", value_parser = some_time)]
@@ -121,6 +130,37 @@ impl Options {
         }
     }
 
+    /// What bounds the sessions.
+    pub(crate) fn session_limits(&self) -> Limits {
+        Limits {
+            handshake: self.handshake_timeout.into(),
+            outbound: ixn_sessions::Limits {
+                client_bytes: self.client_queue_limit.as_usize(),
+                connection_bytes: self.connection_queue_limit.as_usize(),
+                ..ixn_sessions::Limits::default()
+            },
+            connections: self.max_connections,
+            client: ClientLimits {
+                in_flight: self.client_requests_in_flight,
+                rate: Rate::new(self.client_request_rate, self.client_request_rate),
+            },
+            registrations: Rate::new(self.registration_rate, self.registration_rate.saturating_mul(2)),
+        }
+    }
+
+    /// What bounds the transport below them.
+    pub(crate) fn transport_limits(&self) -> TransportLimits {
+        let connections = usize::try_from(self.max_connections).unwrap_or(usize::MAX);
+        TransportLimits {
+            sockets: SocketLimits {
+                handshake: self.handshake_timeout.into(),
+                sockets: connections.saturating_add(SPARE_SOCKETS).min(MAX_SOCKETS),
+            },
+            keepalive: self.keepalive.into(),
+            message_bytes: self.max_message.as_usize(),
+        }
+    }
+
     /// Options that cannot be used together.
     pub fn conflicts(&self) -> Vec<Conflict> {
         let mut found = Vec::new();
@@ -135,6 +175,15 @@ impl Options {
         if listen == health_listen && listen.port() != 0 {
             let message = format!("{listen} is the address of --listen already; choose another port");
             found.push(Conflict { options: &["health-listen", "listen"], message });
+        }
+        let Self { client_queue_limit, connection_queue_limit, .. } = self;
+        if client_queue_limit.bytes() > connection_queue_limit.bytes() {
+            let message = format!(
+                "{connection_queue_limit} for a connection is less than the {client_queue_limit} for one client of it, which \
+                 would never be reached; write as much, or less for a client"
+            );
+            let options = &["connection-queue-limit", "client-queue-limit"];
+            found.push(Conflict { options, message });
         }
         found
     }
@@ -237,7 +286,7 @@ mod tests {
             ("--max-message=63KiB", "it is too little to work with; write 64KiB or more"),
             ("--client-queue-limit=1B", "it is too little to work with; write 64KiB or more"),
             ("--waiting-limit=64KiB", "it is too little to work with; write 1MiB or more"),
-            ("--connection-queue-limit=64KiB", "it is too little to work with; write 1MiB or more"),
+            ("--connection-queue-limit=1MiB", "it is too little to work with; write 4MiB or more"),
             ("--log-retention-size=0MiB", "write 1MiB or more"),
         ] {
             let refused = refusals(&[flag]);
@@ -259,6 +308,10 @@ mod tests {
             refused[1].starts_with("--health-listen: 0.0.0.0:7120 is the address of --listen"),
             "{refused:?}"
         );
+        let refused = refusals(&["--connection-queue-limit=4MiB"]);
+        let expected = "--connection-queue-limit: 4MiB for a connection is less than the 8MiB for one client";
+        assert!(refused.len() == 1 && refused[0].starts_with(expected), "{refused:?}");
+        assert_eq!(refusals(&["--connection-queue-limit=4MiB", "--client-queue-limit=4MiB"]), [""; 0]);
         // Both may be any free port; and what is not known to be wanted is no conflict.
         assert_eq!(refusals(&["--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0"]), [""; 0]);
         assert_eq!(refusals(&["--listen=0.0.0.0:7120", "--allow-unauthenticated=perhaps"]).len(), 1);
