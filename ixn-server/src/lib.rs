@@ -16,6 +16,7 @@ mod loader;
 mod maintenance;
 mod metrics;
 mod outage;
+mod panics;
 pub mod protocol;
 pub mod server;
 pub mod settings;
@@ -25,4 +26,5 @@ mod welcome;
 mod writer;
 
 pub use check_config::{Findings, check_config};
+pub use panics::end_on_panic;
 pub use server::{Exit, Server, StartError};

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         say(io::stderr(), &format!("ixn-server: {error}"));
         return ExitCode::from(MISTAKES);
     }
+    ixn_server::end_on_panic();
     for unknown in unknown_variables(&settings) {
         tracing::warn!(variable = unknown.name, "{unknown}");
     }
