@@ -42,6 +42,11 @@ impl FakeDatabase {
         self.queries.lock().clone()
     }
 
+    /// Waits until something was asked that is never answered.
+    pub(crate) async fn was_asked(&self) {
+        self.asked.notified().await;
+    }
+
     async fn never<T>(&self) -> T {
         self.asked.notify_one();
         std::future::pending().await

@@ -56,8 +56,14 @@ pub(crate) struct Permit {
 
 impl Permit {
     /// How long ago the message was admitted.
-    pub(crate) fn age(&self) -> Duration {
-        self.admitted_at.elapsed()
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.admitted_at)
+    }
+
+    /// One that takes a unit of this room.
+    #[cfg(test)]
+    pub(crate) fn admitted(room: &Arc<Semaphore>, admitted_at: Instant) -> Self {
+        Self { admitted_at, _room: Arc::clone(room).try_acquire_owned().unwrap() }
     }
 }
 
@@ -161,6 +167,12 @@ impl Intake {
     /// Whether requests are refused now because the database is away.
     pub(crate) fn is_refusing(&self) -> bool {
         *self.flow.borrow() == Flow::Refusing
+    }
+
+    /// Waits until requests are refused because the database is away.
+    pub(crate) async fn refusing(&self) {
+        // It fails only when `self`, which sends, is gone.
+        let _ = self.flow.subscribe().wait_for(|flow| *flow == Flow::Refusing).await;
     }
 
     /// Says what becomes of requests from now on.

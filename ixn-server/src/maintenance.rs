@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ixn_engine::commit::CommitNumber;
 use ixn_store::Database;
@@ -12,7 +12,6 @@ use prometheus::IntGauge;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
 use crate::driver::{DriverCounters, Message};
 use crate::outage::{Asking, Outages};
 
@@ -29,13 +28,13 @@ pub(crate) struct Retention {
 /// Which commits are old enough to go. Pure.
 #[derive(Debug, Default)]
 struct Ages {
-    /// When each noted commit was the newest, Unix milliseconds.
-    noted: VecDeque<(u64, CommitNumber)>,
+    /// When each noted commit was the newest. By the steady clock: a jump of the wall clock makes no commit older.
+    noted: VecDeque<(Instant, CommitNumber)>,
     trim_below: CommitNumber,
 }
 
 impl Ages {
-    fn note(&mut self, now: u64, newest: CommitNumber) {
+    fn note(&mut self, now: Instant, newest: CommitNumber) {
         if self.noted.back().is_none_or(|(_, last)| *last < newest) {
             self.noted.push_back((now, newest));
         }
@@ -44,14 +43,13 @@ impl Ages {
     /// Everything below this may go: too old, or too much.
     fn trim_below(
         &mut self,
-        now: u64,
+        now: Instant,
         retention: Retention,
         oldest: CommitNumber,
         bytes: u64,
     ) -> CommitNumber {
-        let age = u64::try_from(retention.age.as_millis()).unwrap_or(u64::MAX);
         while let Some((at, number)) = self.noted.front() {
-            if now.saturating_sub(*at) < age {
+            if now.saturating_duration_since(*at) < retention.age {
                 break;
             }
             self.trim_below = self.trim_below.max(*number);
@@ -109,20 +107,22 @@ pub(crate) async fn run(
     let mut ages = Ages::default();
     let mut interval = every_second();
     loop {
-        tokio::select! {
-            () = ended.cancelled() => return,
-            _ = interval.tick() => {}
-        }
-        let newest = CommitNumber(counters.durable_commit.load(Ordering::Relaxed));
-        let now = clock::now().0;
-        ages.note(now, newest);
-        let result = async {
+        let round = async {
+            interval.tick().await;
+            let newest = CommitNumber(counters.durable_commit.load(Ordering::Relaxed));
+            let now = Instant::now();
+            ages.note(now, newest);
             let (oldest, bytes) = database.log_extent().await?;
             log_bytes.set(bytes as i64);
             let trim_below = ages.trim_below(now, retention, oldest, bytes);
-            database.maintain(newest, trim_below, now / 1000).await
+            let now_seconds = counters.engine_milliseconds.load(Ordering::Relaxed) / 1000;
+            database.maintain(newest, trim_below, now_seconds).await
         };
-        match result.await {
+        let result = tokio::select! {
+            () = ended.cancelled() => return,
+            result = round => result,
+        };
+        match result {
             Ok(()) => outages.worked(Asking::Upkeep),
             Err(error) => outages.failed(Asking::Upkeep, &error),
         }
@@ -132,23 +132,44 @@ pub(crate) async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake_database::FakeDatabase;
 
     const RETENTION: Retention = Retention { age: Duration::from_secs(60), bytes: 1000 };
 
     #[test]
     fn commits_go_when_they_are_too_old() {
         let mut ages = Ages::default();
+        let began = Instant::now();
+        let at = |second| began + Duration::from_secs(second);
         for second in 0..100 {
-            ages.note(second * 1000, CommitNumber(second + 1));
+            ages.note(at(second), CommitNumber(second + 1));
         }
-        assert_eq!(ages.trim_below(99_000, RETENTION, CommitNumber(1), 10), CommitNumber(40));
-        assert_eq!(ages.trim_below(99_000, RETENTION, CommitNumber(40), 10), CommitNumber(40));
+        assert_eq!(ages.trim_below(at(99), RETENTION, CommitNumber(1), 10), CommitNumber(40));
+        assert_eq!(ages.trim_below(at(99), RETENTION, CommitNumber(40), 10), CommitNumber(40));
     }
 
     #[test]
     fn commits_go_when_they_are_too_many() {
         let mut ages = Ages::default();
-        ages.note(0, CommitNumber(101));
-        assert_eq!(ages.trim_below(0, RETENTION, CommitNumber(1), 2000), CommitNumber(51));
+        let now = Instant::now();
+        ages.note(now, CommitNumber(101));
+        assert_eq!(ages.trim_below(now, RETENTION, CommitNumber(1), 2000), CommitNumber(51));
+    }
+
+    #[tokio::test]
+    async fn it_ends_although_the_database_does_not_answer() {
+        let database = Arc::new(FakeDatabase::default());
+        let ended = CancellationToken::new();
+        let upkeep = tokio::spawn(run(
+            database.clone(),
+            Arc::default(),
+            RETENTION,
+            IntGauge::new("log_bytes", "Bytes.").unwrap(),
+            Outages::default(),
+            ended.clone(),
+        ));
+        database.was_asked().await;
+        ended.cancel();
+        upkeep.await.unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ixn_configuration::Problems;
 use ixn_engine::commit::CommitNumber;
@@ -30,9 +30,6 @@ use crate::writer;
 
 /// The engine counts as alive while it has turned within this time.
 const ALIVE_WITHIN: Duration = Duration::from_secs(10);
-/// The server counts as ready while a commit has succeeded within this time.
-const COMMITTED_WITHIN: Duration = Duration::from_secs(10);
-
 /// The part of the shutdown timeout in which what was applied may become durable; the rest is for telling the clients.
 const PATIENCE_PART: f64 = 0.75;
 /// How long what serves may take to end, once there is nothing left to say.
@@ -119,6 +116,8 @@ pub struct Server {
     ended: tokio::sync::oneshot::Receiver<Ended>,
     draining: CancellationToken,
     stopped: CancellationToken,
+    /// Serves the protocol: ends when every client has read what it was sent.
+    serving: tokio::task::JoinHandle<()>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     primary: Condition,
     metrics: ServerMetrics,
@@ -175,6 +174,13 @@ impl Server {
         started.ok();
         primary.ok();
 
+        let refusing = intake.clone();
+        health.watch(Probe::Ready, "commits", move || {
+            refusing
+                .is_refusing()
+                .then(|| "the database does not answer, and requests are refused".to_owned())
+        });
+
         let (driver, messages) = mpsc::channel();
         let durable = CommitNumber(engine.next_commit().0 - 1);
         let outages = Outages::default();
@@ -195,8 +201,7 @@ impl Server {
             intake: intake.clone(),
             counters: Arc::clone(&counters),
             metrics: metrics.own.clone(),
-            alive,
-            committed: health.beat(Probe::Ready, "commits", COMMITTED_WITHIN),
+            alive: [alive, health.beat(Probe::Ready, "engine", ALIVE_WITHIN)],
             dump_directory: options.data_dir.clone(),
         };
         let ended = spawn_driver(Driver::new(engine, messages, around))?;
@@ -212,16 +217,11 @@ impl Server {
         let inspection = InspectionService::new(
             driver.clone(),
             Arc::clone(&database),
+            intake.clone(),
             protocol::describe(&info, Arc::clone(&counters), intake, metrics.clone()),
         );
-        tasks.push(protocol::serve(
-            listener,
-            sessions,
-            inspection,
-            options.transport_limits(),
-            stopped.clone(),
-            &spawner,
-        ));
+        let limits = options.transport_limits();
+        let serving = protocol::serve(listener, sessions, inspection, limits, stopped.clone(), &spawner);
         let retention = Retention {
             age: options.log_retention.into(),
             bytes: options.log_retention_size.as_usize() as u64,
@@ -255,6 +255,7 @@ impl Server {
             ended,
             draining,
             stopped,
+            serving,
             tasks,
             primary,
             metrics: metrics.health_info,
@@ -265,6 +266,7 @@ impl Server {
     /// Runs until `stop` is cancelled or the server must end, then leaves: no new connections, what was applied is
     /// answered, then everything ends within the shutdown timeout.
     pub async fn run(mut self, stop: CancellationToken) -> Exit {
+        let mut patience = ENDING;
         let ended = tokio::select! {
             ended = &mut self.ended => {
                 self.primary.fail("the server is ending; its log says why");
@@ -275,20 +277,24 @@ impl Server {
                 self.metrics.run_mode.set(metrics::run_mode::EXIT);
                 self.primary.fail("the server is shutting down");
                 self.draining.cancel();
-                self.leave().await
+                let began = Instant::now();
+                let ended = self.leave().await;
+                patience = ENDING.min(self.shutdown_timeout.saturating_sub(began.elapsed()));
+                ended
             }
         };
         self.stopped.cancel();
-        let all = futures::future::join_all(self.tasks);
-        if tokio::time::timeout(ENDING, all).await.is_err() {
-            // They end with the process.
+        let others = futures::future::join_all(self.tasks);
+        let _ = tokio::time::timeout(patience, async { tokio::join!(&mut self.serving, others) }).await;
+        if !self.serving.is_finished() {
+            // Their connections end with the process.
             tracing::warn!("some clients do not read to the end; their connections are cut");
         }
         match ended {
             Ok(Ended::Shutdown) => Exit::Shutdown,
             Ok(Ended::Fenced) => Exit::Fenced,
             Ok(Ended::Lost) => Exit::Lost,
-            Ok(Ended::Refused) | Err(_) => Exit::Defect,
+            Ok(Ended::Defect) | Err(_) => Exit::Defect,
         }
     }
 }

@@ -68,7 +68,7 @@ pub struct Options {
     /// How many streams may be open; TCP connections may be 1,000 more.
     #[arg(long, default_value_t = 20_000, value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
     pub max_connections: u64,
-    /// How long a new connection, and a new stream, may stay silent.
+    /// How long a new connection may stay silent, and how long a client may take to register on a new stream.
     #[arg(long, default_value = "10s", value_parser = some_time)]
     pub handshake_timeout: TimeSpan,
     /// How often a silent client is asked whether it is still there (HTTP/2 ping), and how long it has to answer.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ixn_proto::ClientType;
 
-use crate::engine::Subscription;
+use crate::engine::{Engine, Subscription};
 use crate::names::AgentId;
 
 /// A connection, numbered by the shell.
@@ -63,6 +63,13 @@ pub struct AnnouncedLimits {
     pub message_bytes: u64,
     /// How many requests of one logical client may be without an answer.
     pub requests_in_flight: u32,
+}
+
+impl Engine {
+    /// Who has registered as this client.
+    pub fn registered_client(&self, client: ClientRef) -> Option<&Client> {
+        self.sessions.clients.get(&client)
+    }
 }
 
 /// All connections and clients.

@@ -1,10 +1,11 @@
 //! What can be read of the driver from outside, at any time and without asking it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// When something has waited behind the same commit for this long, it counts as waiting: above what a commit takes on a
 /// healthy system, however busy.
-const BATCH_WAITS_AFTER_MILLISECONDS: u64 = 100;
+const BATCH_WAITS_AFTER: Duration = Duration::from_millis(100);
 
 /// The counters.
 #[derive(Debug, Default)]
@@ -13,18 +14,67 @@ pub(crate) struct DriverCounters {
     pub(crate) requests_handled: AtomicU64,
     /// Microseconds that the newest request waited for the engine.
     pub(crate) queue_wait_microseconds: AtomicU64,
-    /// When it was handled, Unix milliseconds.
-    pub(crate) last_request_at_milliseconds: AtomicU64,
+    /// When it was handled; none: none was.
+    pub(crate) last_request_at: Moment,
     /// The newest durable commit.
     pub(crate) durable_commit: AtomicU64,
-    /// Since when something has been waiting behind the commit that is under way, Unix milliseconds; 0: nothing waits.
-    pub(crate) gathering_since_milliseconds: AtomicU64,
+    /// The engine's time, Unix milliseconds: what expires does so by it.
+    pub(crate) engine_milliseconds: AtomicU64,
+    /// Since when something has been waiting behind the commit that is under way; none: nothing waits.
+    pub(crate) gathering_since: Moment,
 }
 
 impl DriverCounters {
     /// Whether a batch waits for the database longer than is usual under load, where something waits behind every commit.
-    pub(crate) fn has_batch_waiting(&self, now_milliseconds: u64) -> bool {
-        let since = self.gathering_since_milliseconds.load(Ordering::Relaxed);
-        since != 0 && now_milliseconds.saturating_sub(since) > BATCH_WAITS_AFTER_MILLISECONDS
+    pub(crate) fn has_batch_waiting(&self, now: Instant) -> bool {
+        let since = self.gathering_since.get();
+        since.is_some_and(|since| now.saturating_duration_since(since) > BATCH_WAITS_AFTER)
+    }
+}
+
+/// A moment of the steady clock that one thread sets and others read: no jump of the wall clock shows in what has passed.
+#[derive(Debug)]
+pub(crate) struct Moment {
+    since: Instant,
+    /// One more than the milliseconds from there; 0: none.
+    milliseconds: AtomicU64,
+}
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self { since: Instant::now(), milliseconds: AtomicU64::default() }
+    }
+}
+
+impl Moment {
+    pub(crate) fn set(&self, moment: Option<Instant>) {
+        let milliseconds = moment.map_or(0, |moment| {
+            let passed = moment.saturating_duration_since(self.since).as_millis();
+            u64::try_from(passed).unwrap_or(u64::MAX - 1).saturating_add(1)
+        });
+        self.milliseconds.store(milliseconds, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Option<Instant> {
+        let passed = self.milliseconds.load(Ordering::Relaxed).checked_sub(1)?;
+        self.since.checked_add(Duration::from_millis(passed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_read_as_it_was_set_to_the_millisecond() {
+        let moment = Moment::default();
+        assert_eq!(moment.get(), None);
+        for milliseconds in [0, 1, 86_400_000] {
+            let at = moment.since + Duration::from_millis(milliseconds);
+            moment.set(Some(at));
+            assert_eq!(moment.get(), Some(at));
+        }
+        moment.set(None);
+        assert_eq!(moment.get(), None);
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Link {
     pub(crate) outbound: Outbound<Status>,
     /// Ends the reading side.
     pub(crate) closed: CancellationToken,
+    /// Tells the reading side that the connection's client is registered.
+    pub(crate) registered: CancellationToken,
     /// What its clients have under way.
     pub(crate) loads: Arc<Loads>,
     /// With what its stream ends, when not normally.
@@ -153,9 +155,7 @@ impl Links {
                 ErrorCode::InternalError,
                 "the server ends because its database has lost data; connect again",
             ),
-            Ended::Refused => {
-                (ErrorCode::InternalError, "the server ends because of a defect; connect again")
-            }
+            Ended::Defect => (ErrorCode::InternalError, "the server ends because of a defect; connect again"),
         };
         for (connection, link) in &self.links {
             let notice = ServerEnvelope {

@@ -2,117 +2,37 @@
 
 mod counters;
 mod links;
+mod message;
 mod regulation;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use ixn_engine::figures::{Figures, Gathering};
+use ixn_engine::figures::Gathering;
 use ixn_engine::gate::{Action, Gate, Source as _};
-use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
-use ixn_engine::sessions::ConnectionId;
+use ixn_engine::inspection::InspectionResponse;
+use ixn_engine::sessions::{ClientRef, ConnectionId};
 use ixn_engine::{Engine, Input, Output};
 use ixn_proto::ClientEnvelope;
 use ixn_telemetry::Beat;
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
-use tonic::Status;
 
 pub(crate) use self::counters::DriverCounters;
 use self::links::Links;
 pub(crate) use self::links::{Link, ahead_bytes};
+pub use self::message::Ended;
+pub(crate) use self::message::{DriverFigures, Look, Message, Surroundings};
 use self::regulation::Regulation;
 use crate::clock::Clock;
 use crate::configuration::Retired;
-use crate::feed::Feed;
-use crate::intake::{Flow, Intake, Permit, Waiting};
-use crate::metrics::OwnMetrics;
-use crate::tasks::Tasks;
 use crate::writer::{Done, Job};
 
 /// How many messages one turn takes before the gate is asked.
 const TURN_MESSAGES: usize = 1024;
-/// The longest the thread sleeps.
-const LONGEST_SLEEP: Duration = Duration::from_millis(500);
-/// The longest it sleeps while requests are held: nobody else wakes it when they need not be any more.
-const HOLDING_SLEEP: Duration = Duration::from_millis(5);
-/// How long after one commit began the next begins at the soonest. On a database that answers at once a server with little to
-/// do would otherwise commit every single request, and do for each what it can do for many: that takes the processor that
-/// others on the machine need, and makes no client noticeably faster.
-const COMMIT_SPACING: Duration = Duration::from_millis(1);
-/// What comes to the driver.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// A connection was opened.
-    Connected(ConnectionId, Link, Waiting),
-    /// Requests of one stream message, with the room that they take.
-    Requests {
-        connection: ConnectionId,
-        envelopes: Vec<ClientEnvelope>,
-        permit: Option<Permit>,
-        arrived: Instant,
-        waiting: Waiting,
-    },
-    /// A connection is gone.
-    /// A status: that with which its stream ends, when not normally.
-    Disconnected(ConnectionId, Option<Status>, Waiting),
-    /// Any other input of the engine.
-    Input(Input),
-    /// The writer has finished a job.
-    Written(Done),
-    /// A look, answered when all that it may show is durable.
-    Inspect(InspectionRequest, oneshot::Sender<InspectionResponse>),
-    /// A look for the metrics, answered within a few turns, durable or not.
-    Figures(oneshot::Sender<DriverFigures>),
-    /// Nothing has been committed for a while: show that this server still owns the database.
-    Heartbeat,
-    /// End all connections, finish what was applied, leave.
-    Shutdown,
-    /// Leave at once: what is not durable by now stays without an answer.
-    GiveUp,
-}
-
-/// Why the driver ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// It was asked to.
-    Shutdown,
-    /// Another server has taken over the database.
-    Fenced,
-    /// The database refused a batch: a defect.
-    Refused,
-    /// The database has lost what was acknowledged, or is not there any more.
-    Lost,
-}
-
-/// What the metrics show of the driver and its engine.
-#[derive(Debug)]
-pub(crate) struct DriverFigures {
-    pub(crate) engine: Figures,
-    /// What waits to be sent to clients.
-    pub(crate) outbound_waiting_bytes: usize,
-}
-
-/// What the driver carries things out with.
-pub(crate) struct Surroundings {
-    /// To the driver itself.
-    pub(crate) driver: mpsc::Sender<Message>,
-    pub(crate) tasks: Tasks,
-    pub(crate) jobs: UnboundedSender<Job>,
-    pub(crate) loads: UnboundedSender<Vec<ixn_engine::commit::InteractionKey>>,
-    pub(crate) feed: Arc<Feed>,
-    pub(crate) intake: Intake,
-    pub(crate) counters: Arc<DriverCounters>,
-    pub(crate) metrics: OwnMetrics,
-    /// Beats while the thread turns.
-    pub(crate) alive: Beat,
-    /// Beats with every durable commit.
-    pub(crate) committed: Beat,
-    /// Where a refused batch is kept.
-    pub(crate) dump_directory: std::path::PathBuf,
-}
 
 /// The driver.
 pub(crate) struct Driver {
@@ -122,16 +42,10 @@ pub(crate) struct Driver {
     around: Surroundings,
     links: Links,
     regulation: Regulation,
-    inspections: HashMap<u64, oneshot::Sender<InspectionResponse>>,
+    inspections: HashMap<u64, Look>,
     next_inspection: u64,
     /// Figures that are being gathered, and for whom.
     gathering: Option<(Gathering, oneshot::Sender<DriverFigures>)>,
-    /// When the next commit may begin.
-    next_commit_at: Instant,
-    /// Since when something has been waiting behind the commit in flight, Unix milliseconds.
-    gathering_since: Option<u64>,
-    /// Requests wait outside until there is less lag.
-    is_holding: bool,
     /// Inputs that the driver itself has for the engine.
     own_inputs: Vec<Input>,
     leaving: bool,
@@ -154,9 +68,6 @@ impl Driver {
             inspections: HashMap::new(),
             next_inspection: 0,
             gathering: None,
-            next_commit_at: Instant::now(),
-            gathering_since: None,
-            is_holding: false,
             own_inputs: Vec::new(),
             leaving: false,
             ended: None,
@@ -176,7 +87,7 @@ impl Driver {
     }
 
     fn turn(&mut self) {
-        self.around.alive.touch();
+        self.around.alive.iter().for_each(Beat::touch);
         let mut next = self.wait();
         let mut taken = 0;
         while let Some(message) = next.take() {
@@ -198,17 +109,13 @@ impl Driver {
         }
         let loads = self.engine.take_loads();
         if !loads.is_empty() {
-            // Without the loader there is no database and nothing left to do here.
-            let _ = self.around.loads.send(loads);
+            self.hand_over("loader", |around| around.loads.send(loads).is_ok());
         }
         self.gather();
-        if self.gate.is_gathering() {
-            self.gathering_since.get_or_insert_with(|| self.clock.now().0);
-        }
-        let gathering_since = self.gathering_since.unwrap_or_default();
-        self.around.counters.gathering_since_milliseconds.store(gathering_since, Ordering::Relaxed);
-        let flow = self.regulation.decide();
-        self.is_holding = flow == Flow::Holding;
+        let flow = self.regulation.decide(Instant::now(), self.gate.is_gathering());
+        let counters = &self.around.counters;
+        counters.gathering_since.set(self.regulation.gathering_since());
+        counters.engine_milliseconds.store(self.engine.now().0, Ordering::Relaxed);
         self.around.intake.set_flow(flow);
         self.gather_figures();
         if self.leaving && !self.gate.is_committing() && self.gate.waiting() == 0 {
@@ -228,14 +135,14 @@ impl Driver {
         }
         if !self.gate.is_committing() && self.engine.has_changes() {
             // Nothing can leave before the next commit begins: what comes until then needs to wake nobody.
-            std::thread::sleep(self.next_commit_at.saturating_duration_since(Instant::now()));
+            std::thread::sleep(self.regulation.until_commit(Instant::now()));
             return self.messages.try_recv().ok();
         }
         let until_deadline = self
             .engine
             .next_deadline()
             .map(|at| Duration::from_millis(at.0.saturating_sub(self.clock.now().0)));
-        let longest = if self.is_holding { HOLDING_SLEEP } else { LONGEST_SLEEP };
+        let longest = self.regulation.longest_sleep();
         let sleep = until_deadline.map_or(longest, |until| until.min(longest));
         self.messages.recv_timeout(sleep).ok()
     }
@@ -252,16 +159,15 @@ impl Driver {
             }
             Message::Requests { connection, envelopes, permit, arrived, waiting } => {
                 drop(waiting);
-                let waited = u64::try_from(arrived.elapsed().as_micros()).unwrap_or(u64::MAX);
-                self.around.counters.queue_wait_microseconds.store(waited, Ordering::Relaxed);
-                self.around.counters.requests_handled.fetch_add(envelopes.len() as u64, Ordering::Relaxed);
-                let now = self.clock.now();
-                self.around.counters.last_request_at_milliseconds.store(now.0, Ordering::Relaxed);
-                self.links.received(connection, &envelopes);
-                for envelope in envelopes {
-                    self.engine.step(now, Input::Request(connection, Box::new(envelope)));
-                }
-                self.regulation.taken(permit);
+                let now = Instant::now();
+                let waited = now.saturating_duration_since(arrived).as_micros();
+                let counters = &self.around.counters;
+                let waited = u64::try_from(waited).unwrap_or(u64::MAX);
+                counters.queue_wait_microseconds.store(waited, Ordering::Relaxed);
+                counters.requests_handled.fetch_add(envelopes.len() as u64, Ordering::Relaxed);
+                counters.last_request_at.set(Some(now));
+                self.regulation.taken(permit, now);
+                self.requests(connection, envelopes);
             }
             Message::Disconnected(connection, end, _waiting) => {
                 self.links.ends_with(connection, end);
@@ -273,10 +179,12 @@ impl Driver {
                 Retired::of(&self.engine).tell(&before);
             }
             Message::Input(input) => self.engine.step(self.clock.now(), input),
-            Message::Inspect(request, answer) => {
+            // Whoever asked has gone.
+            Message::Inspect(_, look) if look.answer.is_closed() => {}
+            Message::Inspect(request, look) => {
                 let token = self.next_inspection;
                 self.next_inspection += 1;
-                self.inspections.insert(token, answer);
+                self.inspections.insert(token, look);
                 self.engine.step(self.clock.now(), Input::Inspect { token, request: Box::new(request) });
             }
             Message::Figures(answer) => {
@@ -311,10 +219,32 @@ impl Driver {
         }
     }
 
+    fn requests(&mut self, connection: ConnectionId, envelopes: Vec<ClientEnvelope>) {
+        self.links.received(connection, &envelopes);
+        let now = self.clock.now();
+        for envelope in envelopes {
+            self.engine.step(now, Input::Request(connection, Box::new(envelope)));
+        }
+        if let Some(link) = self.links.get(connection)
+            && !link.registered.is_cancelled()
+            && self.engine.registered_client(ClientRef { connection, proxy_client_id: 0 }).is_some()
+        {
+            link.registered.cancel();
+        }
+    }
+
+    /// Gives work to another part of the server; without that part nothing would ever be answered again.
+    fn hand_over(&mut self, to: &str, give: impl FnOnce(&Surroundings) -> bool) {
+        if !give(&self.around) {
+            tracing::error!("the {to} has ended; the server ends");
+            self.ended.get_or_insert(Ended::Defect);
+        }
+    }
+
     /// Hands what the engine has put out to the gate, so that it leaves with the commit that carries its changes.
     fn gather(&mut self) {
         let outputs = self.engine.take_outputs();
-        self.gate.hold(!self.leaving && Instant::now() < self.next_commit_at);
+        self.gate.hold(!self.leaving && !self.regulation.until_commit(Instant::now()).is_zero());
         let actions = self.gate.gathered(outputs, &mut self.engine);
         self.perform(actions);
         if !self.gate.is_committing() && !self.engine.has_changes() {
@@ -327,8 +257,7 @@ impl Driver {
             match action {
                 Action::Release { durable, batch, outputs } => {
                     if let Some(batch) = &batch {
-                        self.regulation.committed();
-                        self.around.committed.touch();
+                        self.regulation.durable();
                         self.around.counters.durable_commit.store(durable.0, Ordering::Relaxed);
                         self.around.metrics.committed(batch);
                         self.engine.durable(durable);
@@ -340,19 +269,16 @@ impl Driver {
                     }
                 }
                 Action::Commit { batch, after } => {
-                    let now = Instant::now();
-                    self.regulation.commit_begins(now);
-                    self.next_commit_at = now + COMMIT_SPACING;
-                    self.gathering_since = None;
-                    let _ = self.around.jobs.send(Job::Commit(batch, after));
+                    self.regulation.commit_begins(Instant::now());
+                    self.hand_over("writer", |around| around.jobs.send(Job::Commit(batch, after)).is_ok());
                 }
                 Action::LookUp(number) => {
-                    let _ = self.around.jobs.send(Job::LookUp(number));
+                    self.hand_over("writer", |around| around.jobs.send(Job::LookUp(number)).is_ok());
                 }
                 Action::Fenced => self.ended = Some(Ended::Fenced),
                 Action::Abort { batch, reason } => {
                     self.dump(&batch, &reason);
-                    self.ended = Some(Ended::Refused);
+                    self.ended = Some(Ended::Defect);
                 }
             }
         }
@@ -396,9 +322,9 @@ impl Driver {
                     if let InspectionResponse::Sessions(sessions) = &mut *response {
                         self.links.describe(sessions);
                     }
-                    if let Some(answer) = self.inspections.remove(&token) {
+                    if let Some(look) = self.inspections.remove(&token) {
                         // Whoever asked may have gone.
-                        let _ = answer.send(*response);
+                        let _ = look.answer.send(*response);
                     }
                 }
             }

@@ -1,5 +1,6 @@
-//! Whether further requests are let in: the room that those in here take, for how long they have been here, and for how long
-//! the database has not answered.
+//! The pace: whether further requests are let in (by the room that those in here take, for how long they have been here, and
+//! for how long the database has not answered), when the next commit may begin, and how long the thread may sleep. It is told
+//! the time.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,14 @@ use crate::intake::{Flow, Permit};
 const LAG: Duration = Duration::from_secs(1);
 /// When a commit has been under way for this long, requests are refused instead of waiting.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
+/// The longest the thread sleeps.
+const LONGEST_SLEEP: Duration = Duration::from_millis(500);
+/// The longest it sleeps while requests are held: nobody else wakes it when they need not be any more.
+const HOLDING_SLEEP: Duration = Duration::from_millis(5);
+/// How long after one commit began the next begins at the soonest. On a database that answers at once a server with little to
+/// do would otherwise commit every single request, and do for each what it can do for many: that takes the processor that
+/// others on the machine need, and makes no client noticeably faster.
+const COMMIT_SPACING: Duration = Duration::from_millis(1);
 
 /// What of the requests in here is not dealt with. A permit is let go of when what its request has changed is durable.
 #[derive(Debug, Default)]
@@ -19,26 +28,38 @@ pub(super) struct Regulation {
     in_flight: Vec<Permit>,
     /// Since when a commit has been under way.
     commit_began: Option<Instant>,
+    /// When the next one may begin.
+    next_commit_at: Option<Instant>,
+    /// Since when something has been waiting behind the commit under way.
+    gathering_since: Option<Instant>,
     /// How long the oldest request of this turn had waited when it was taken.
     taken_after: Duration,
+    /// What was decided last.
+    flow: Flow,
 }
 
 impl Regulation {
     /// A request was taken.
-    pub(super) fn taken(&mut self, permit: Option<Permit>) {
-        let age = permit.as_ref().map_or(Duration::ZERO, Permit::age);
+    pub(super) fn taken(&mut self, permit: Option<Permit>, now: Instant) {
+        let age = permit.as_ref().map_or(Duration::ZERO, |permit| permit.age(now));
         self.taken_after = self.taken_after.max(age);
         self.gathering.extend(permit);
     }
 
-    /// A commit begins, or the same one is sent again: it carries all that has been taken.
+    /// A batch is frozen and its commit begins: it carries all that has been taken. While one is under way it is that same one,
+    /// sent again, which carries nothing new.
     pub(super) fn commit_begins(&mut self, now: Instant) {
-        self.commit_began.get_or_insert(now);
+        if self.commit_began.is_some() {
+            return;
+        }
+        self.commit_began = Some(now);
+        self.next_commit_at = Some(now + COMMIT_SPACING);
+        self.gathering_since = None;
         self.in_flight.append(&mut self.gathering);
     }
 
     /// The commit is durable.
-    pub(super) fn committed(&mut self) {
+    pub(super) fn durable(&mut self) {
         self.commit_began = None;
         self.in_flight.clear();
     }
@@ -48,16 +69,159 @@ impl Regulation {
         self.gathering.clear();
     }
 
-    /// What becomes of further requests, decided once a turn.
-    pub(super) fn decide(&mut self) -> Flow {
+    /// How long until the next commit may begin.
+    pub(super) fn until_commit(&self, now: Instant) -> Duration {
+        self.next_commit_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
+    }
+
+    /// What becomes of further requests, decided once a turn; whether something waits behind the commit under way.
+    pub(super) fn decide(&mut self, now: Instant, is_gathering: bool) -> Flow {
+        self.gathering_since = is_gathering.then(|| self.gathering_since.unwrap_or(now));
         let oldest = self.in_flight.first().or(self.gathering.first());
-        let lag = oldest.map_or(Duration::ZERO, Permit::age).max(std::mem::take(&mut self.taken_after));
-        if self.commit_began.is_some_and(|began| began.elapsed() > DATABASE_PATIENCE) {
+        let lag = oldest.map_or(Duration::ZERO, |permit| permit.age(now));
+        let lag = lag.max(std::mem::take(&mut self.taken_after));
+        let is_away = |began| now.saturating_duration_since(began) > DATABASE_PATIENCE;
+        self.flow = if self.commit_began.is_some_and(is_away) {
             Flow::Refusing
         } else if lag > LAG {
             Flow::Holding
         } else {
             Flow::Reading
+        };
+        self.flow
+    }
+
+    /// Since when something has been waiting behind the commit under way.
+    pub(super) fn gathering_since(&self) -> Option<Instant> {
+        self.gathering_since
+    }
+
+    /// How long the thread may sleep, whatever the engine says.
+    pub(super) fn longest_sleep(&self) -> Duration {
+        if self.flow == Flow::Holding { HOLDING_SLEEP } else { LONGEST_SLEEP }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Permits of a room of ten, and the moment at which the first was given.
+    struct Room(Arc<Semaphore>, Instant);
+
+    impl Room {
+        fn new() -> Self {
+            Self(Arc::new(Semaphore::new(10)), Instant::now())
         }
+
+        fn permit(&self, after: Duration) -> Option<Permit> {
+            Some(Permit::admitted(&self.0, self.1 + after))
+        }
+
+        fn taken(&self) -> usize {
+            10 - self.0.available_permits()
+        }
+    }
+
+    #[test]
+    fn a_request_has_its_room_until_the_commit_that_carries_it_is_durable() {
+        let (room, mut regulation) = (Room::new(), Regulation::default());
+        let began = room.1;
+        regulation.taken(room.permit(Duration::ZERO), began);
+        regulation.commit_begins(began);
+        regulation.taken(room.permit(Duration::ZERO), began);
+        assert_eq!(room.taken(), 2);
+        regulation.durable();
+        assert_eq!(room.taken(), 1, "the second waits for the next commit");
+        regulation.commit_begins(began + SECOND);
+        regulation.durable();
+        assert_eq!(room.taken(), 0);
+        regulation.taken(room.permit(Duration::ZERO), began);
+        regulation.nothing_waits();
+        assert_eq!(room.taken(), 0);
+    }
+
+    #[test]
+    fn a_batch_that_is_sent_again_carries_no_request_that_came_since_and_is_as_old_as_it_was() {
+        let (room, mut regulation) = (Room::new(), Regulation::default());
+        let began = room.1;
+        regulation.taken(room.permit(Duration::ZERO), began);
+        regulation.commit_begins(began);
+        let later = began + DATABASE_PATIENCE + MILLISECOND;
+        regulation.taken(room.permit(DATABASE_PATIENCE), later);
+        regulation.decide(later, true);
+        regulation.commit_begins(later);
+        assert_eq!(regulation.gathering_since(), Some(later));
+        assert_eq!(regulation.decide(later, true), Flow::Refusing);
+        regulation.durable();
+        assert_eq!(room.taken(), 1);
+    }
+
+    #[test]
+    fn what_has_been_in_here_for_too_long_holds_others_off() {
+        let (room, mut regulation) = (Room::new(), Regulation::default());
+        let began = room.1;
+        regulation.taken(room.permit(Duration::ZERO), began);
+        regulation.commit_begins(began);
+        assert_eq!(regulation.decide(began + LAG, false), Flow::Reading);
+        assert_eq!(regulation.longest_sleep(), LONGEST_SLEEP);
+        assert_eq!(regulation.decide(began + LAG + MILLISECOND, false), Flow::Holding);
+        assert_eq!(regulation.longest_sleep(), HOLDING_SLEEP);
+        regulation.durable();
+        assert_eq!(regulation.decide(began + LAG + MILLISECOND, false), Flow::Reading);
+    }
+
+    #[test]
+    fn what_was_taken_late_holds_others_off_for_a_turn_although_it_is_done() {
+        let (room, mut regulation) = (Room::new(), Regulation::default());
+        let late = room.1 + LAG + MILLISECOND;
+        regulation.taken(room.permit(Duration::ZERO), late);
+        regulation.nothing_waits();
+        assert_eq!(regulation.decide(late, false), Flow::Holding);
+        assert_eq!(regulation.decide(late, false), Flow::Reading);
+    }
+
+    #[test]
+    fn a_database_that_is_away_for_long_lets_requests_be_refused_until_it_answers() {
+        let (room, mut regulation) = (Room::new(), Regulation::default());
+        let began = room.1;
+        regulation.taken(room.permit(Duration::ZERO), began);
+        regulation.commit_begins(began);
+        assert_eq!(regulation.decide(began + DATABASE_PATIENCE, false), Flow::Holding);
+        assert_eq!(regulation.decide(began + DATABASE_PATIENCE + MILLISECOND, false), Flow::Refusing);
+        regulation.durable();
+        assert_eq!(regulation.decide(began + DATABASE_PATIENCE + MILLISECOND, false), Flow::Reading);
+    }
+
+    #[test]
+    fn commits_begin_a_little_apart() {
+        let mut regulation = Regulation::default();
+        let now = Instant::now();
+        assert_eq!(regulation.until_commit(now), Duration::ZERO);
+        regulation.commit_begins(now);
+        assert_eq!(regulation.until_commit(now), COMMIT_SPACING);
+        assert_eq!(regulation.until_commit(now + SECOND), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_waits_behind_a_commit_is_known_since_when_until_it_is_let_go_or_frozen() {
+        let mut regulation = Regulation::default();
+        let now = Instant::now();
+        regulation.commit_begins(now);
+        regulation.decide(now, true);
+        regulation.decide(now + SECOND, true);
+        assert_eq!(regulation.gathering_since(), Some(now));
+        regulation.decide(now + SECOND, false);
+        assert_eq!(regulation.gathering_since(), None);
+        regulation.decide(now + SECOND, true);
+        regulation.durable();
+        regulation.commit_begins(now + SECOND);
+        assert_eq!(regulation.gathering_since(), None);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use ixn_engine::figures::{BUILT_IN_ROUTER, Figures, StrategyFigures};
 use ixn_engine::interactions::QueueCounts;
@@ -11,10 +12,9 @@ use ixn_telemetry::{ServerMetrics, Subject, raise_to};
 
 use super::Sources;
 use super::snapshot::Snapshot;
-use crate::clock;
 
 /// After this long without a request there is no waiting time to tell: about a scrape's interval.
-const WAIT_SHOWN_MILLISECONDS: u64 = 15_000;
+const WAIT_SHOWN: Duration = Duration::from_secs(15);
 /// The limit and the capacity of what has no limit.
 const UNLIMITED: i64 = i64::MAX;
 
@@ -57,8 +57,8 @@ impl Refresher {
         }
     }
 
-    pub(super) fn refresh(&mut self, metrics: &ServerMetrics) {
-        self.requests(metrics);
+    pub(super) fn refresh(&mut self, metrics: &ServerMetrics, now: Instant) {
+        self.requests(metrics, now);
         let Some(snapshot) = self.sources.latest.get() else { return };
         let is_shown = self.shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &snapshot));
         if is_shown {
@@ -74,7 +74,7 @@ impl Refresher {
         self.shown = Some(snapshot);
     }
 
-    fn requests(&self, metrics: &ServerMetrics) {
+    fn requests(&self, metrics: &ServerMetrics, now: Instant) {
         let Sources { driver, intake, tasks, .. } = &self.sources;
         raise_to(&metrics.total_tasks, tasks.started());
         metrics.current_tasks.set(tasks.running() as i64);
@@ -83,13 +83,9 @@ impl Refresher {
         raise_to(&metrics.total_requests_handled, driver.requests_handled.load(Relaxed) + refused);
         let waiting = intake.waiting();
         metrics.current_request_queue_size.set(waiting as i64);
-        let now = clock::now().0;
-        let silent_for = now.saturating_sub(driver.last_request_at_milliseconds.load(Relaxed));
-        let wait = if waiting == 0 && silent_for > WAIT_SHOWN_MILLISECONDS {
-            0
-        } else {
-            driver.queue_wait_microseconds.load(Relaxed)
-        };
+        let last = driver.last_request_at.get();
+        let is_news = last.is_some_and(|last| now.saturating_duration_since(last) <= WAIT_SHOWN);
+        let wait = if waiting == 0 && !is_news { 0 } else { driver.queue_wait_microseconds.load(Relaxed) };
         metrics.current_request_queue_wait.set(wait as f64 / 1e6);
         metrics
             .current_database_requests
@@ -253,6 +249,8 @@ mod tests {
     use crate::metrics::Latest;
     use crate::tasks::Tasks;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     fn sources() -> Sources {
         Sources {
             driver: Arc::<DriverCounters>::default(),
@@ -267,19 +265,19 @@ mod tests {
         let sources = sources();
         let metrics = ServerMetrics::new().unwrap();
         let mut refresher = Refresher::new(sources.clone());
-        let mut waiting = || {
-            refresher.refresh(&metrics);
+        let now = Instant::now();
+        let mut waiting = |now| {
+            refresher.refresh(&metrics, now);
             metrics.current_database_requests.get()
         };
-        assert_eq!(waiting(), 0);
-        sources.driver.gathering_since_milliseconds.store(clock::now().0, Relaxed);
-        assert_eq!(waiting(), 0, "as on any busy server");
-        sources.driver.gathering_since_milliseconds.store(clock::now().0 - 60_000, Relaxed);
-        assert_eq!(waiting(), 1);
-        sources.driver.gathering_since_milliseconds.store(0, Relaxed);
-        assert_eq!(waiting(), 0);
+        assert_eq!(waiting(now), 0);
+        sources.driver.gathering_since.set(Some(now));
+        assert_eq!(waiting(now), 0, "as on any busy server");
+        assert_eq!(waiting(now + MINUTE), 1);
+        sources.driver.gathering_since.set(None);
+        assert_eq!(waiting(now + MINUTE), 0);
         sources.intake.set_flow(crate::intake::Flow::Refusing);
-        assert_eq!(waiting(), 1);
+        assert_eq!(waiting(now), 1);
     }
 
     #[tokio::test]
@@ -287,19 +285,19 @@ mod tests {
         let sources = sources();
         let metrics = ServerMetrics::new().unwrap();
         let mut refresher = Refresher::new(sources.clone());
-        let mut wait = || {
-            refresher.refresh(&metrics);
+        let now = Instant::now();
+        let mut wait = |now| {
+            refresher.refresh(&metrics, now);
             metrics.current_request_queue_wait.get()
         };
         sources.driver.queue_wait_microseconds.store(1_500_000, Relaxed);
-        sources.driver.last_request_at_milliseconds.store(clock::now().0, Relaxed);
-        assert!((wait() - 1.5).abs() < 1e-9);
-        sources.driver.last_request_at_milliseconds.store(clock::now().0 - 60_000, Relaxed);
-        assert!(wait().abs() < 1e-9, "an idle server has no waiting time");
+        sources.driver.last_request_at.set(Some(now));
+        assert!((wait(now) - 1.5).abs() < 1e-9);
+        assert!(wait(now + MINUTE).abs() < 1e-9, "an idle server has no waiting time");
         let waiting = sources.intake.waits(1);
-        assert!((wait() - 1.5).abs() < 1e-9, "one that takes nothing has");
+        assert!((wait(now + MINUTE) - 1.5).abs() < 1e-9, "one that takes nothing has");
         drop(waiting);
-        assert!(wait().abs() < 1e-9);
+        assert!(wait(now + MINUTE).abs() < 1e-9);
     }
 
     fn strategy(name: &str, total_submitted: u64, max_submitted: Option<u64>) -> StrategyFigures {
@@ -322,7 +320,7 @@ mod tests {
         let mut router = |strategies| {
             let engine = Figures { strategies, ..Figures::default() };
             sources.latest.set(Snapshot { engine, ..Snapshot::default() });
-            refresher.refresh(&metrics);
+            refresher.refresh(&metrics, Instant::now());
             let labels = [BUILT_IN_ROUTER];
             (
                 metrics.router_total_submitted.with_label_values(&labels).get(),

@@ -8,6 +8,7 @@ mod round_trips;
 mod snapshot;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ixn_telemetry::{ServerMetrics, registry};
 use prometheus::Registry;
@@ -55,7 +56,9 @@ impl Metrics {
     pub(crate) fn register(&self, tenant: &str, sources: Sources) -> Result<Registry, prometheus::Error> {
         let registry = registry(tenant, env!("CARGO_PKG_VERSION"))?;
         let mut refresher = health_info::Refresher::new(sources.clone());
-        self.health_info.register(&registry, move |metrics| refresher.refresh(metrics))?;
+        self.health_info.register(&registry, move |metrics| {
+            refresher.refresh(metrics, Instant::now());
+        })?;
         self.own.register(&registry, sources)?;
         Ok(registry)
     }

@@ -13,10 +13,14 @@ use ixn_proto::{
     ListViewsRequest, ListViewsResponse,
 };
 use ixn_store::Database;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tonic::{Request, Response, Status};
 
-use crate::driver::Message;
+use crate::driver::{Look, Message};
+use crate::intake::Intake;
+
+/// How many looks may wait for their answers: as long as the database is away, each of these waits.
+const LOOKS: usize = 100;
 
 /// What the shell adds to the engine's description of the server.
 pub(crate) type Describe = Arc<dyn Fn(&mut GetServerResponse) + Send + Sync>;
@@ -26,16 +30,19 @@ pub(crate) type Describe = Arc<dyn Fn(&mut GetServerResponse) + Send + Sync>;
 pub(crate) struct InspectionService {
     driver: mpsc::Sender<Message>,
     database: Arc<dyn Database>,
+    intake: Intake,
     describe: Describe,
+    looks: Arc<Semaphore>,
 }
 
 impl InspectionService {
     pub(crate) fn new(
         driver: mpsc::Sender<Message>,
         database: Arc<dyn Database>,
+        intake: Intake,
         describe: Describe,
     ) -> Self {
-        Self { driver, database, describe }
+        Self { driver, database, intake, describe, looks: Arc::new(Semaphore::new(LOOKS)) }
     }
 
     /// Reads an interaction's user data: what the engine answered is durable, so the database has it.
@@ -51,10 +58,22 @@ impl InspectionService {
     }
 
     async fn ask(&self, request: InspectionRequest) -> Result<InspectionResponse, Status> {
+        let away = || Status::unavailable("the database has been away for some time; ask again later");
         let ending = || Status::unavailable("the server is ending; ask again");
+        if self.intake.is_refusing() {
+            return Err(away());
+        }
+        let place = Arc::clone(&self.looks).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!("{LOOKS} others wait for their answers; ask again later"))
+        })?;
         let (sender, receiver) = oneshot::channel();
-        self.driver.send(Message::Inspect(request, sender)).map_err(|_| ending())?;
-        match receiver.await.map_err(|_| ending())? {
+        let look = Look { answer: sender, _place: place };
+        self.driver.send(Message::Inspect(request, look)).map_err(|_| ending())?;
+        let answer = tokio::select! {
+            answer = receiver => answer.map_err(|_| ending())?,
+            () = self.intake.refusing() => return Err(away()),
+        };
+        match answer {
             InspectionResponse::Refused(reason) => Err(Status::invalid_argument(reason)),
             response => Ok(response),
         }
@@ -155,5 +174,35 @@ impl Inspection for InspectionService {
             }
             _ => Err(Status::internal("the engine answered another question")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use tonic::Code;
+
+    use crate::fake_database::FakeDatabase;
+    use crate::intake::Flow;
+
+    #[tokio::test]
+    async fn looks_are_refused_when_too_many_wait_and_while_the_database_is_away() {
+        let (driver, messages) = mpsc::channel();
+        let intake = Intake::new(1 << 20);
+        let describe: Describe = Arc::new(|_| {});
+        let service =
+            InspectionService::new(driver, Arc::new(FakeDatabase::default()), intake.clone(), describe);
+        let look = || Box::pin(service.ask(InspectionRequest::Server));
+        let mut waiting: Vec<_> = (0..LOOKS).map(|_| look()).collect();
+        assert!(waiting.iter_mut().all(|look| look.now_or_never().is_none()));
+        assert_eq!(look().await.unwrap_err().code(), Code::ResourceExhausted);
+        intake.set_flow(Flow::Refusing);
+        for look in waiting {
+            assert_eq!(look.await.unwrap_err().code(), Code::Unavailable);
+        }
+        assert_eq!(messages.try_iter().count(), LOOKS);
+        assert_eq!(look().await.unwrap_err().code(), Code::Unavailable);
+        assert_eq!(messages.try_iter().count(), 0, "the engine is not asked");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ixn_proto::GetServerResponse;
 use ixn_proto::encoded::interaction_server_server::InteractionServerServer;
@@ -96,7 +96,7 @@ pub(crate) fn describe(
         response.switch_to_primary_time = metrics.health_info.switch_to_primary_time.get();
         response.total_requests_received = intake.requests_received.load(Ordering::Relaxed);
         response.total_database_requests = metrics.health_info.total_database_requests.get();
-        let is_waiting = counters.has_batch_waiting(clock::now().0) || intake.is_refusing();
+        let is_waiting = counters.has_batch_waiting(Instant::now()) || intake.is_refusing();
         response.current_database_requests = u64::from(is_waiting);
         response.database_fsync = Some(is_synced);
         let round_trip = metrics.round_trips.median().unwrap_or_default();

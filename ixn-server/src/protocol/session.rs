@@ -37,7 +37,7 @@ const REGISTRATION_PATIENCE: Duration = Duration::from_secs(10);
 /// Bounds of a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How long a stream may stay silent before it registers.
+    /// How long a client may take to register on a new stream.
     pub(crate) handshake: Duration,
     /// Outbound queues.
     pub(crate) outbound: ixn_sessions::Limits,
@@ -122,11 +122,13 @@ impl InteractionServer for SessionService {
         let connection = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed) + 1);
         let (sender, receiver) = outbound(self.limits.outbound);
         let closed = CancellationToken::new();
+        let registered = CancellationToken::new();
         let gone = CancellationToken::new();
         let loads = Arc::new(Loads::new(self.limits.client));
         let link = Link {
             outbound: sender.clone(),
             closed: closed.clone(),
+            registered: registered.clone(),
             loads: Arc::clone(&loads),
             end: None,
             peer: peer.map(|peer| peer.to_string()).unwrap_or_default(),
@@ -138,7 +140,8 @@ impl InteractionServer for SessionService {
             .map_err(|_| Status::unavailable("the server is ending; connect again"))?;
         tracing::debug!(connection = connection.0, ?peer, "connection opened");
         let answers = Answers { stream: receiver, _gone: gone.clone().drop_guard() };
-        let reader = Reader { service: self.clone(), connection, outbound: sender, closed, gone, loads };
+        let service = self.clone();
+        let reader = Reader { service, connection, outbound: sender, closed, registered, gone, loads };
         self.tasks.spawn(reader.run(request.into_inner()));
         Ok(Response::new(answers))
     }
@@ -146,10 +149,8 @@ impl InteractionServer for SessionService {
 
 /// What became of a message.
 enum Forwarded {
-    /// The engine has requests of it.
-    Requests,
-    /// There were none, or all were refused.
-    Nothing,
+    /// The engine has what was not refused of it.
+    Done,
     /// The client has gone, or nobody takes requests any more.
     Ended,
 }
@@ -161,6 +162,8 @@ struct Reader {
     outbound: Outbound<Status>,
     /// The server ends the stream.
     closed: CancellationToken,
+    /// The connection's client is registered.
+    registered: CancellationToken,
     /// Nobody reads the answers any more.
     gone: CancellationToken,
     loads: Arc<Loads>,
@@ -180,21 +183,20 @@ impl Reader {
     }
 
     /// Reads until the client ends, breaks off, or is ended; answers the status with which its stream must end, if any.
-    async fn read(&self, mut stream: Streaming<ClientMessage>) -> Option<Status> {
-        // Until something of it has reached the engine, whose first act is to want a registration.
-        let mut handshake = Some(Box::pin(tokio::time::sleep(self.service.limits.handshake)));
+    async fn read(
+        &self,
+        mut stream: impl Stream<Item = Result<ClientMessage, Status>> + Unpin,
+    ) -> Option<Status> {
+        // What the client has left to register in; for what it waits here for others it is not to blame.
+        let mut left = self.service.limits.handshake;
         loop {
-            let silence = async {
-                match &mut handshake {
-                    Some(deadline) => deadline.await,
-                    None => std::future::pending().await,
-                }
-            };
+            let began = tokio::time::Instant::now();
             let next = tokio::select! {
                 () = self.closed.cancelled() => return None,
-                () = silence => return Some(self.give_up_waiting()),
+                () = self.unregistered_for(left) => return Some(self.give_up_waiting()),
                 next = stream.next() => next,
             };
+            left = left.saturating_sub(began.elapsed());
             let message = match next {
                 None => return None,
                 Some(Err(status)) => {
@@ -203,17 +205,22 @@ impl Reader {
                 }
                 Some(Ok(message)) => message,
             };
-            match self.forward(message.envelopes).await {
-                Forwarded::Requests => handshake = None,
-                Forwarded::Nothing => {}
-                Forwarded::Ended => return None,
+            if let Forwarded::Ended = self.forward(message.envelopes).await {
+                return None;
             }
+        }
+    }
+
+    /// Ends when nobody has registered for so long.
+    async fn unregistered_for(&self, time: Duration) {
+        if self.registered.run_until_cancelled(tokio::time::sleep(time)).await.is_none() {
+            std::future::pending().await
         }
     }
 
     fn give_up_waiting(&self) -> Status {
         let seconds = self.service.limits.handshake.as_secs();
-        let text = format!("no request was received for {seconds} s; send RequestRegisterClient first");
+        let text = format!("no client has registered for {seconds} s; send RequestRegisterClient first");
         self.answer(0, 0, ErrorCode::NotRegistered, &text);
         let status = Status::deadline_exceeded(text);
         // The engine has nothing to answer here, so its end of the stream need not be waited for.
@@ -236,11 +243,11 @@ impl Reader {
         };
         let Some((envelopes, permit)) = admitted else { return Forwarded::Ended };
         if envelopes.is_empty() {
-            return Forwarded::Nothing;
+            return Forwarded::Done;
         }
         let message = Message::Requests { connection: self.connection, envelopes, permit, arrived, waiting };
         match self.service.driver.send(message) {
-            Ok(()) => Forwarded::Requests,
+            Ok(()) => Forwarded::Done,
             Err(_) => Forwarded::Ended,
         }
     }
@@ -357,4 +364,63 @@ fn is_answer(envelope: &ClientEnvelope) -> bool {
         envelope.request,
         Some(ClientRequest::Event3rdServerResponse(_) | ClientRequest::Event3rdServerFault(_))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::{FutureExt, stream};
+    use ixn_proto::RequestRegisterClient;
+
+    const HANDSHAKE: Duration = Duration::from_secs(10);
+
+    /// The reading side of a stream, and what is there of it: the driver's messages and the token that says it is registered.
+    fn reader() -> (Reader, mpsc::Receiver<Message>, CancellationToken) {
+        let (driver, messages) = mpsc::channel();
+        let limits = Limits {
+            handshake: HANDSHAKE,
+            outbound: ixn_sessions::Limits::default(),
+            connections: 1,
+            client: ClientLimits { in_flight: 0, rate: None },
+            registrations: None,
+        };
+        let (intake, draining) = (Intake::new(1 << 20), CancellationToken::new());
+        let service = SessionService::new(driver, intake, limits, draining, Tasks::here());
+        let registered = CancellationToken::new();
+        let reader = Reader {
+            service,
+            connection: ConnectionId(1),
+            outbound: outbound(limits.outbound).0,
+            closed: CancellationToken::new(),
+            registered: registered.clone(),
+            gone: CancellationToken::new(),
+            loads: Arc::new(Loads::new(limits.client)),
+        };
+        (reader, messages, registered)
+    }
+
+    /// A stream that says this, and then nothing for ever.
+    fn says(request: Option<ClientRequest>) -> impl Stream<Item = Result<ClientMessage, Status>> + Unpin {
+        let envelope = ClientEnvelope { reference_id: 1, request, ..ClientEnvelope::default() };
+        let message = ClientMessage { envelopes: vec![envelope] };
+        stream::iter([Ok(message)]).chain(stream::pending())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_on_which_nobody_registers_ends_whatever_it_says() {
+        let (reader, messages, _registered) = reader();
+        let ended = tokio::time::timeout(2 * HANDSHAKE, reader.read(says(None))).await.unwrap();
+        assert_eq!(ended.unwrap().code(), tonic::Code::DeadlineExceeded);
+        assert!(matches!(messages.try_recv(), Ok(Message::Requests { .. })), "the engine may answer it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_on_which_somebody_has_registered_may_stay_silent() {
+        let (reader, _messages, registered) = reader();
+        let register = RequestRegisterClient::default();
+        let mut reading = Box::pin(reader.read(says(Some(ClientRequest::RequestRegisterClient(register)))));
+        assert!(reading.as_mut().now_or_never().is_none());
+        registered.cancel();
+        assert!(tokio::time::timeout(100 * HANDSHAKE, reading).await.is_err());
+    }
 }

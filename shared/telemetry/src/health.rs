@@ -43,6 +43,15 @@ pub struct Health {
 enum Check {
     Condition(Condition),
     Beat(Beat),
+    Watch(Watch),
+}
+
+/// Something that is known elsewhere, and asked for whenever the probe is.
+#[derive(Clone)]
+struct Watch {
+    probe: Probe,
+    name: &'static str,
+    failure: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }
 
 impl Default for Health {
@@ -77,6 +86,16 @@ impl Health {
         beat
     }
 
+    /// Declares that `probe` fails while `failure` answers a reason. It is asked with every probe, and must not wait.
+    pub fn watch(
+        &self,
+        probe: Probe,
+        name: &'static str,
+        failure: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) {
+        self.checks.lock().push(Check::Watch(Watch { probe, name, failure: Arc::new(failure) }));
+    }
+
     /// What fails `probe` now, in the order of declaration; nothing means *ok*.
     #[must_use]
     pub fn failing(&self, probe: Probe) -> Vec<Failing> {
@@ -89,6 +108,7 @@ impl Check {
         let (of, condition, reason) = match self {
             Self::Condition(condition) => (condition.probe, condition.name, condition.failure.lock().clone()),
             Self::Beat(beat) => (beat.probe, beat.name, beat.failure()),
+            Self::Watch(watch) => (watch.probe, watch.name, (watch.failure)()),
         };
         reason.filter(|_| of == probe).map(|reason| Failing { condition, reason })
     }
@@ -193,5 +213,19 @@ mod tests {
         primary.fail("fenced by ixn-2");
         assert_eq!(reason(Probe::Ready), ["fenced by ixn-2"]);
         assert_eq!(reason(Probe::Live), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_watched_fails_its_probe_while_it_says_so() {
+        let (seconds, health) = manual_clock();
+        let reading = seconds.clone();
+        health.watch(Probe::Ready, "commits", move || {
+            (reading.load(Ordering::Relaxed) > 1_000).then(|| "too late".to_owned())
+        });
+        assert_eq!(health.failing(Probe::Ready), []);
+        seconds.store(1_001, Ordering::Relaxed);
+        let reason = "too late".to_owned();
+        assert_eq!(health.failing(Probe::Ready), [Failing { condition: "commits", reason }]);
+        assert_eq!(health.failing(Probe::Live), []);
     }
 }
