@@ -4,6 +4,7 @@ mod counters;
 mod links;
 mod message;
 mod regulation;
+mod request_log;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use ixn_engine::commit::CommitNumber;
 use ixn_engine::figures::Gathering;
 use ixn_engine::gate::{Action, Gate, Source as _};
 use ixn_engine::inspection::InspectionResponse;
@@ -27,6 +29,8 @@ pub(crate) use self::links::{Link, ahead_bytes};
 pub use self::message::Ended;
 pub(crate) use self::message::{DriverFigures, Look, Message, Surroundings};
 use self::regulation::Regulation;
+use self::request_log::RequestLog;
+pub(crate) use self::request_log::{kind, target};
 use crate::clock::Clock;
 use crate::configuration::Retired;
 use crate::writer::{Done, Job};
@@ -42,6 +46,7 @@ pub(crate) struct Driver {
     around: Surroundings,
     links: Links,
     regulation: Regulation,
+    request_log: RequestLog,
     inspections: HashMap<u64, Look>,
     next_inspection: u64,
     /// Figures that are being gathered, and for whom.
@@ -65,6 +70,7 @@ impl Driver {
             around,
             links: Links::default(),
             regulation: Regulation::default(),
+            request_log: RequestLog::default(),
             inspections: HashMap::new(),
             next_inspection: 0,
             gathering: None,
@@ -88,6 +94,7 @@ impl Driver {
 
     fn turn(&mut self) {
         self.around.alive.iter().for_each(Beat::touch);
+        self.request_log.turn();
         let mut next = self.wait();
         let mut taken = 0;
         while let Some(message) = next.take() {
@@ -167,7 +174,7 @@ impl Driver {
                 counters.requests_handled.fetch_add(envelopes.len() as u64, Ordering::Relaxed);
                 counters.last_request_at.set(Some(now));
                 self.regulation.taken(permit, now);
-                self.requests(connection, envelopes);
+                self.requests(connection, envelopes, arrived);
             }
             Message::Disconnected(connection, end, _waiting) => {
                 self.links.ends_with(connection, end);
@@ -219,8 +226,11 @@ impl Driver {
         }
     }
 
-    fn requests(&mut self, connection: ConnectionId, envelopes: Vec<ClientEnvelope>) {
+    fn requests(&mut self, connection: ConnectionId, envelopes: Vec<ClientEnvelope>, arrived: Instant) {
         self.links.received(connection, &envelopes);
+        let engine = &self.engine;
+        let name = |client| engine.registered_client(client).map(|registered| &*registered.name);
+        self.request_log.taken(connection, &envelopes, arrived, name);
         let now = self.clock.now();
         for envelope in envelopes {
             self.engine.step(now, Input::Request(connection, Box::new(envelope)));
@@ -244,6 +254,10 @@ impl Driver {
     /// Hands what the engine has put out to the gate, so that it leaves with the commit that carries its changes.
     fn gather(&mut self) {
         let outputs = self.engine.take_outputs();
+        // A batch that gathers, or else the newest that was frozen.
+        let next = self.engine.next_commit().0;
+        let commit = if self.engine.has_changes() { next } else { next.saturating_sub(1) };
+        self.request_log.carried_out(&outputs, CommitNumber(commit));
         self.gate.hold(!self.leaving && !self.regulation.until_commit(Instant::now()).is_zero());
         let actions = self.gate.gathered(outputs, &mut self.engine);
         self.perform(actions);
@@ -288,6 +302,7 @@ impl Driver {
         for output in outputs {
             match output {
                 Output::Send { client, envelope } => {
+                    self.request_log.leaves(client, &envelope);
                     if self.links.send(client, envelope).is_err() {
                         self.own_inputs.push(Input::ClientOverflowed(client));
                     }
@@ -316,6 +331,7 @@ impl Driver {
                     if let Some(link) = self.links.get(client.connection) {
                         link.loads.forget(client.proxy_client_id);
                     }
+                    self.request_log.forget(client);
                     self.around.feed.unsubscribe(client);
                 }
                 Output::Inspected { token, mut response } => {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use ixn_configuration::Configuration;
-use ixn_engine::commit::{CommitNumber, Counters, Epoch, EventNumber, TakenOver};
+use ixn_engine::commit::{Counters, Epoch, EventNumber, TakenOver};
 use ixn_engine::compile::Compiler;
 use ixn_engine::inspection::InspectionRequest;
 use ixn_engine::vocabulary::Vocabulary;

@@ -16,7 +16,7 @@ use ixn_proto::client_envelope::Request as ClientRequest;
 use ixn_proto::encoded::interaction_server_server::InteractionServer;
 use ixn_proto::encoded::{EncodedServerMessage, encode_envelope};
 use ixn_proto::server_envelope::Event;
-use ixn_proto::{ClientEnvelope, ClientMessage, ErrorCode, EventError, ServerEnvelope};
+use ixn_proto::{ClientEnvelope, ClientMessage, ErrorCode, EventError, ServerEnvelope, error_code};
 use ixn_sessions::{Closed, Outbound, OutboundStream, PushError, outbound};
 use parking_lot::Mutex;
 use prost::Message as _;
@@ -27,7 +27,7 @@ use super::loads::{ClientLimits, Loads, Over};
 use super::rate::Rate;
 use super::sockets::SocketInfo;
 use crate::clock;
-use crate::driver::{Link, Message};
+use crate::driver::{Link, Message, kind, target};
 use crate::intake::{Admission, Intake, Permit};
 use crate::tasks::Tasks;
 
@@ -334,6 +334,15 @@ impl Reader {
             ErrorCode::DatabaseUnavailable => self.service.intake.count_refused(),
             _ => self.service.intake.count_over_limit(),
         }
+        tracing::debug!(
+            target: target!(),
+            connection = self.connection.0,
+            proxy_client_id = envelope.proxy_client_id,
+            reference_id = envelope.reference_id,
+            request = envelope.request.as_ref().map(kind),
+            error = error_code::name(code),
+            "request refused"
+        );
         self.answer(envelope.reference_id, envelope.proxy_client_id, code, text);
     }
 
