@@ -287,8 +287,8 @@ impl Server {
         let others = futures::future::join_all(self.tasks);
         let _ = tokio::time::timeout(patience, async { tokio::join!(&mut self.serving, others) }).await;
         if !self.serving.is_finished() {
-            // Their connections end with the process.
-            tracing::warn!("some clients do not read to the end; their connections are cut");
+            // They end with the process. Their clients do not read to the end, or had no time to.
+            tracing::warn!("some connections have not ended in time; they are cut");
         }
         match ended {
             Ok(Ended::Shutdown) => Exit::Shutdown,

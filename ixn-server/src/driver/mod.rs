@@ -116,6 +116,7 @@ impl Driver {
         }
         let loads = self.engine.take_loads();
         if !loads.is_empty() {
+            self.regulation.asked_for(loads.len());
             self.hand_over("loader", |around| around.loads.send(loads).is_ok());
         }
         self.gather();
@@ -185,7 +186,12 @@ impl Driver {
                 self.engine.step(self.clock.now(), input);
                 Retired::of(&self.engine).tell(&before);
             }
-            Message::Input(input) => self.engine.step(self.clock.now(), input),
+            Message::Input(input) => {
+                if let Input::ContentsLoaded(rows) = &input {
+                    self.regulation.loaded(rows.len());
+                }
+                self.engine.step(self.clock.now(), input);
+            }
             // Whoever asked has gone.
             Message::Inspect(_, look) if look.answer.is_closed() => {}
             Message::Inspect(request, look) => {

@@ -2,6 +2,7 @@
 //! for how long the database has not answered), when the next commit may begin, and how long the thread may sleep. It is told
 //! the time.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::intake::{Flow, Permit};
@@ -26,6 +27,11 @@ pub(super) struct Regulation {
     gathering: Vec<Permit>,
     /// Of requests whose answers wait for the commit under way.
     in_flight: Vec<Permit>,
+    /// Of requests that were taken when user data was asked for, with how many rows had been asked for by then. Which of them
+    /// wait for it is not known: all of them do.
+    loading: VecDeque<(u64, Vec<Permit>)>,
+    rows_asked: u64,
+    rows_loaded: u64,
     /// Since when a commit has been under way.
     commit_began: Option<Instant>,
     /// When the next one may begin.
@@ -64,7 +70,24 @@ impl Regulation {
         self.in_flight.clear();
     }
 
-    /// Nothing waits for a commit; what waits for user data or for a match takes no room.
+    /// So many rows of user data are asked for; they come in this order.
+    pub(super) fn asked_for(&mut self, rows: usize) {
+        self.rows_asked += rows as u64;
+        if !self.gathering.is_empty() {
+            self.loading.push_back((self.rows_asked, std::mem::take(&mut self.gathering)));
+        }
+    }
+
+    /// So many have come: what waited for them is carried out now.
+    pub(super) fn loaded(&mut self, rows: usize) {
+        self.rows_loaded += rows as u64;
+        while let Some((_, mut permits)) = self.loading.pop_front_if(|(until, _)| *until <= self.rows_loaded)
+        {
+            self.gathering.append(&mut permits);
+        }
+    }
+
+    /// Nothing waits for a commit; what waits for a match takes no room.
     pub(super) fn nothing_waits(&mut self) {
         self.gathering.clear();
     }
@@ -161,6 +184,32 @@ mod tests {
         assert_eq!(regulation.decide(later, true), Flow::Refusing);
         regulation.durable();
         assert_eq!(room.taken(), 1);
+    }
+
+    #[test]
+    fn what_may_wait_for_user_data_has_its_room_until_that_has_come_and_the_next_commit_is_durable() {
+        let (room, mut regulation) = (Room::new(), Regulation::default());
+        let began = room.1;
+        regulation.asked_for(1);
+        for rows in [2, 1] {
+            regulation.taken(room.permit(Duration::ZERO), began);
+            regulation.asked_for(rows);
+        }
+        regulation.nothing_waits();
+        regulation.commit_begins(began);
+        regulation.durable();
+        assert_eq!(room.taken(), 2);
+        regulation.loaded(2);
+        regulation.nothing_waits();
+        assert_eq!(room.taken(), 2, "one of the rows that the first asked for is missing");
+        regulation.loaded(1);
+        regulation.commit_begins(began);
+        assert_eq!(room.taken(), 2);
+        regulation.durable();
+        assert_eq!(room.taken(), 1);
+        regulation.loaded(1);
+        regulation.nothing_waits();
+        assert_eq!(room.taken(), 0);
     }
 
     #[test]
