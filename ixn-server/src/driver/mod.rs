@@ -120,7 +120,11 @@ impl Driver {
             self.hand_over("loader", |around| around.loads.send(loads).is_ok());
         }
         self.gather();
-        let flow = self.regulation.decide(Instant::now(), self.gate.is_gathering());
+        let now = Instant::now();
+        if let Some(is_silent) = self.regulation.silence(now) {
+            self.own_inputs.push(if is_silent { Input::DatabaseSilent } else { Input::DatabaseAnswers });
+        }
+        let flow = self.regulation.decide(now, self.gate.is_gathering());
         let counters = &self.around.counters;
         counters.gathering_since.set(self.regulation.gathering_since());
         counters.engine_milliseconds.store(self.engine.now().0, Ordering::Relaxed);

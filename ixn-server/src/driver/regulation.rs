@@ -9,6 +9,8 @@ use crate::intake::{Flow, Permit};
 
 /// When requests have been in here for this long, unanswered, no further ones are let in until that is over.
 const LAG: Duration = Duration::from_secs(1);
+/// When a commit has been under way for this long, nobody's time runs out until it ends: nobody can be answered.
+const SILENCE: Duration = Duration::from_secs(1);
 /// When a commit has been under way for this long, requests are refused instead of waiting.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest the thread sleeps.
@@ -42,6 +44,8 @@ pub(super) struct Regulation {
     taken_after: Duration,
     /// What was decided last.
     flow: Flow,
+    /// Whether the database has not answered for so long that nobody's time may run out.
+    is_silent: bool,
 }
 
 impl Regulation {
@@ -112,6 +116,14 @@ impl Regulation {
             Flow::Reading
         };
         self.flow
+    }
+
+    /// Whether the database has begun to be silent since the last call, or ceased to be.
+    pub(super) fn silence(&mut self, now: Instant) -> Option<bool> {
+        let is_long = |began| now.saturating_duration_since(began) > SILENCE;
+        let is_silent = self.commit_began.is_some_and(is_long);
+        let was_silent = std::mem::replace(&mut self.is_silent, is_silent);
+        (is_silent != was_silent).then_some(is_silent)
     }
 
     /// Since when something has been waiting behind the commit under way.
@@ -246,6 +258,21 @@ mod tests {
         assert_eq!(regulation.decide(began + DATABASE_PATIENCE + MILLISECOND, false), Flow::Refusing);
         regulation.durable();
         assert_eq!(regulation.decide(began + DATABASE_PATIENCE + MILLISECOND, false), Flow::Reading);
+    }
+
+    #[test]
+    fn a_database_is_silent_from_a_while_after_a_commit_began_until_it_is_durable_and_that_is_told_once() {
+        let mut regulation = Regulation::default();
+        let began = Instant::now();
+        regulation.commit_begins(began);
+        assert_eq!(regulation.silence(began + SILENCE), None);
+        assert_eq!(regulation.silence(began + SILENCE + MILLISECOND), Some(true));
+        assert_eq!(regulation.silence(began + SECOND * 60), None);
+        regulation.durable();
+        // Another one begins at once.
+        regulation.commit_begins(began + SECOND * 60);
+        assert_eq!(regulation.silence(began + SECOND * 60), Some(false));
+        assert_eq!(regulation.silence(began + SECOND * 60), None);
     }
 
     #[test]
