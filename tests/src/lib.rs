@@ -14,8 +14,12 @@
 
 mod binaries;
 pub mod disk;
+pub mod ixn_server;
 pub mod postgres;
 pub mod process;
+pub mod reporting_log;
+pub mod scrape;
+pub mod stream;
 pub mod tcp_proxy;
 pub mod wait;
 pub mod working_day;

@@ -5,6 +5,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{LazyLock, mpsc};
@@ -22,6 +23,7 @@ pub struct ServerCommand {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     user: Option<String>,
+    is_unread: bool,
 }
 
 impl ServerCommand {
@@ -47,6 +49,12 @@ impl ServerCommand {
     /// Runs the program as another user, for programs that refuse root. Takes root and `setpriv`.
     pub fn as_user(mut self, user: impl Into<String>) -> Self {
         self.user = Some(user.into());
+        self
+    }
+
+    /// Its output goes to a pipe whose reader has gone, instead of to the log.
+    pub fn unread(mut self) -> Self {
+        self.is_unread = true;
         self
     }
 
@@ -87,6 +95,7 @@ impl Server {
             arguments: Vec::new(),
             environment: Vec::new(),
             user: None,
+            is_unread: false,
         }
     }
 
@@ -240,8 +249,27 @@ fn spawn(what: &ServerCommand, log: &Path) -> io::Result<Child> {
     if what.user.is_some() {
         command.current_dir("/");
     }
-    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-    spawn_from_lasting_thread(command)
+    command.stdin(Stdio::null());
+    if what.is_unread {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    } else {
+        command.stdout(output.try_clone()?).stderr(output);
+    }
+    let mut child = spawn_from_lasting_thread(command)?;
+    drop((child.stdout.take(), child.stderr.take()));
+    Ok(child)
+}
+
+/// A port of loopback on which nobody listens. Below those that the system gives to connections, so that none of these takes
+/// it before the program that is told to listen there, or while that is away.
+///
+/// # Panics
+/// When a hundred in a row are taken.
+pub fn free_port() -> u16 {
+    (0..100)
+        .map(|_| fastrand::u16(20_000..32_000))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
 
 /// The parent death signal is sent when the *thread* that started the child ends, and the thread of a test ends before
@@ -288,6 +316,14 @@ mod tests {
             shell("echo one $0 $COLOUR >&2; exec sleep 600").arg("two").env("COLOUR", "red").start();
         assert_eq!(server.wait_for_line("two", LIMIT).await, "one two red");
         assert_eq!(server.exit_status(), None);
+    }
+
+    #[tokio::test]
+    async fn the_output_of_an_unread_program_has_no_reader() {
+        let script = "while echo line; do sleep 0.01; done 2>/dev/null; exit 5";
+        let mut server = shell(&format!("trap '' PIPE; {script}")).unread().start();
+        assert_eq!(server.wait_for_exit(LIMIT).await.code(), Some(5));
+        assert_eq!(server.log(), "");
     }
 
     #[tokio::test]

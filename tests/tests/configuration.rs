@@ -4,17 +4,11 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use ixn_client::{Client, ClientOptions, ClientType, RequestSubmit};
+use ixn_client::{ClientType, RequestSubmit};
+use ixn_tests::ixn_server::{IxnServer, LIMIT};
 use ixn_tests::postgres::TestDatabase;
-use ixn_tests::process::Server;
 use ixn_tests::{binary, wait};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
-/// Long enough for a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
 
 const CONFIGURATION: &str = "
 media-types: [{name: email}]
@@ -89,21 +83,14 @@ async fn check_config_looks_at_the_database_also_beside_a_server() {
     assert!(output.contains("database postgresql ") && output.contains("fsync=on"), "{output}");
     assert!(output.contains("nothing in it yet"), "{output}");
 
-    let folder = tempfile::tempdir().unwrap();
-    let mut server = Server::command(binary("ixn-server"))
-        .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
-        .args(["--data-dir", text(folder.path())])
-        .env("IXN_DATABASE_URL", database.url())
-        .env("IXN_DATABASE_UR", "x")
-        .start();
-    server
-        .wait_for_line("the variable IXN_DATABASE_UR sets nothing; did you mean IXN_DATABASE_URL?", LIMIT)
-        .await;
-    server.wait_for_line("is ready", LIMIT).await;
+    let server = IxnServer::command().database(Some(database.url())).env("IXN_DATABASE_UR", "x");
+    let mut server = server.start().await;
+    let told = "the variable IXN_DATABASE_UR sets nothing; did you mean IXN_DATABASE_URL?";
+    server.process.wait_for_line(told, LIMIT).await;
     let (code, output, _) = check();
     assert_eq!(code, Some(0));
     assert!(output.contains("schema version 1"), "{output}");
-    assert!(server.exit_status().is_none(), "a look takes nothing over");
+    assert!(server.process.exit_status().is_none(), "a look takes nothing over");
 }
 
 #[test]
@@ -145,35 +132,10 @@ fn mistakes_are_told_before_a_port_is_bound_or_a_file_made() {
 
 #[tokio::test]
 async fn a_file_that_changes_is_told_about_truly() {
-    let folder = tempfile::tempdir().unwrap();
-    let configuration = folder.path().join("config.yaml");
-    // Replaced in one step, as editors do.
-    let write = |text: &str| {
-        let draft = folder.path().join("draft");
-        std::fs::write(&draft, text).unwrap();
-        std::fs::rename(&draft, &configuration).unwrap();
-    };
-    write(CONFIGURATION);
-    let mut server = Server::command(binary("ixn-server"))
-        .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
-        .args([Path::new("--data-dir"), &folder.path().join("data")])
-        .args([Path::new("--config"), &configuration])
-        .start();
-    let address =
-        |line: &str| line.split("http://").nth(1).unwrap().split(['/', ' ']).next().unwrap().to_owned();
-    let protocol = address(&server.wait_for_line("protocol  ", LIMIT).await);
-    let health = address(&server.wait_for_line("health  ", LIMIT).await);
-    let valid = async |value: &str| {
-        let series = format!("ixn_configuration_valid{{tenant=\"0001\"}} {value}\n");
-        wait::until(LIMIT, &series, async || {
-            let text = get(&health, "/metrics").await;
-            if text.contains(&series) { Ok(()) } else { Err("another value") }
-        })
-        .await;
-    };
-    valid("1").await;
-    let client = ClientOptions::new(format!("http://{protocol}"), "mail server", ClientType::MediaServer);
-    let media = Client::connect(client).await.unwrap();
+    let mut server = IxnServer::command().configuration(CONFIGURATION).start().await;
+    let valid = |value| [("configuration_valid", Some(value))];
+    server.shows(&valid(1.0)).await;
+    let media = server.client("mail server", ClientType::MediaServer).await;
     for _ in 0..3 {
         let interaction = RequestSubmit {
             queue: "archive".into(),
@@ -185,39 +147,30 @@ async fn a_file_that_changes_is_told_about_truly() {
     }
 
     let changed = "has changed and comes into force";
-    write(&format!("# the same, with a comment\n{CONFIGURATION}"));
-    server.wait_for_line("written again; nothing in it has changed", LIMIT).await;
-    assert!(!server.log().contains(changed), "{}", server.log());
+    server.configure(&format!("# the same, with a comment\n{CONFIGURATION}"));
+    server.process.wait_for_line("written again; nothing in it has changed", LIMIT).await;
+    assert!(!server.process.log().contains(changed), "{}", server.process.log());
 
-    write("queues: [{nam: inbox}]\nviews: [{name: all, queue: nowhere}]\n");
-    let line = server.wait_for_line("the configuration file cannot be used; the old one stays", LIMIT).await;
+    server.configure("queues: [{nam: inbox}]\nviews: [{name: all, queue: nowhere}]\n");
+    let line =
+        server.process.wait_for_line("the configuration file cannot be used; the old one stays", LIMIT).await;
     assert!(line.contains("did you mean 'name'?") && line.contains("there is no queue 'nowhere'"), "{line}");
-    valid("0").await;
+    server.shows(&valid(0.0)).await;
 
-    write(&CONFIGURATION.replace(", {name: archive}", ""));
-    server.wait_for_line(changed, LIMIT).await;
-    let line = server.wait_for_line("the queue 'archive' is no longer configured", LIMIT).await;
+    server.configure(&CONFIGURATION.replace(", {name: archive}", ""));
+    server.process.wait_for_line(changed, LIMIT).await;
+    let line = server.process.wait_for_line("the queue 'archive' is no longer configured", LIMIT).await;
     assert!(line.contains("WARN") && line.contains("interactions in it: 3"), "{line}");
-    valid("1").await;
+    server.shows(&valid(1.0)).await;
 
-    write(CONFIGURATION);
-    let times = async |text: &str, times: usize, server: &Server| {
+    server.configure(CONFIGURATION);
+    let times = async |text: &str, times: usize, server: &IxnServer| {
         wait::until(LIMIT, &format!("{text:?} {times} times"), async || {
-            let found = server.log().matches(text).count();
+            let found = server.process.log().matches(text).count();
             if found == times { Ok(()) } else { Err(found) }
         })
         .await;
     };
     times(changed, 2, &server).await;
     times("is no longer configured", 1, &server).await;
-}
-
-/// The answer to a request over HTTP/1.1.
-async fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: ixn\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
 }

@@ -8,19 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use ixn_client::{Client, ClientError, ClientOptions, ClientType, ErrorCode, IdempotencyKey, RequestOptions};
+use ixn_client::{Client, ClientError, ClientType, ErrorCode, IdempotencyKey, RequestOptions};
 use ixn_proto::client_envelope::Request;
 use ixn_proto::{ClientEnvelope, FILE_DESCRIPTOR_SET, error_code};
-use ixn_tests::binary;
-use ixn_tests::process::Server;
+use ixn_tests::ixn_server::{IxnServer, LIMIT};
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
 use prost_types::FileDescriptorSet;
-
-/// Long enough for a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// Who may register, and how the page calls them.
 const CLIENT_TYPES: [(ClientType, &str); 5] = [
@@ -33,15 +28,14 @@ const CLIENT_TYPES: [(ClientType, &str); 5] = [
 
 #[tokio::test]
 async fn the_page_of_the_protocol_says_who_may_send_what_and_what_is_not_implemented() {
-    let folder = tempfile::tempdir().unwrap();
-    let (_server, url) = start_server(folder.path(), None).await;
+    let server = IxnServer::start(&[]).await;
     let requests = requests_of_the_protocol();
     assert!(requests.len() > 50, "found {} requests", requests.len());
 
     let mut rows = vec![String::new(); requests.len()];
     let mut not_implemented: BTreeSet<&str> = requests.iter().map(|(name, _)| name.as_str()).collect();
     for (client_type, client_name) in CLIENT_TYPES {
-        let client = Client::connect(ClientOptions::new(&url, client_name, client_type)).await.unwrap();
+        let client = server.client(client_name, client_type).await;
         for (row, (name, request)) in rows.iter_mut().zip(&requests) {
             let answer = answer_to(&client, name, request.clone()).await;
             row.push_str(match answer {
@@ -163,23 +157,6 @@ fn every_link_of_the_manual_leads_to_a_file() {
             }
         }
     }
-}
-
-/// Starts a server over a folder of its own; answers it and its address.
-async fn start_server(folder: &Path, configuration: Option<&str>) -> (Server, String) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    // The same port over restarts, so that clients find the server again.
-    let mut command = Server::command(binary("ixn-server"))
-        .args(["--listen", &format!("127.0.0.1:{port}"), "--health-listen", "127.0.0.1:0"])
-        .args(["--data-dir", folder.join("data").to_str().unwrap()]);
-    if let Some(text) = configuration {
-        let file = folder.join("configuration.yaml");
-        fs::write(&file, text).unwrap();
-        command = command.args(["--config", file.to_str().unwrap()]);
-    }
-    let mut server = command.start();
-    server.wait_for_line("is ready", LIMIT).await;
-    (server, format!("http://127.0.0.1:{port}"))
 }
 
 fn root() -> PathBuf {

@@ -8,10 +8,17 @@
 )]
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use ixn_tests::ixn_server::LIMIT;
 use ixn_tests::postgres::TestDatabase;
+use ixn_tests::reporting_log::{Story, all_stopped};
 use ixn_tests::wait;
-use ixn_tests::working_day::{LIMIT, Story, WorkingDay, all_stopped, last_line, real_emails};
+use ixn_tests::working_day::{WorkingDay, last_line};
+
+/// The agents of the sample configuration.
+const AGENTS: usize = 4;
 
 #[tokio::test]
 async fn real_emails_reach_an_agent_with_the_skill_on_the_embedded_database() {
@@ -41,6 +48,14 @@ async fn real_emails_reach_an_agent_with_the_skill(database_url: Option<&str>) {
     let emails = real_emails();
     let emails = emails.to_str().unwrap();
 
+    // There before the first e-mail: who comes later may find that a step has relaxed, and others are asked.
+    let mut agents = day.ixnctl(&["agent", "--auto", "--all", "--think", "1ms"]);
+    wait::until(LIMIT, "the agents to be logged in", async || {
+        let logins = watch.log().matches("\"event\":\"event_agent_login\"").count();
+        if logins == AGENTS { Ok(()) } else { Err(format!("{logins} of {AGENTS}")) }
+    })
+    .await;
+
     let summary = last_line(&mut day.ixnctl(&["submit", "--eml", emails])).await;
     let submitted = summary["submitted"].as_u64().unwrap();
     assert!(submitted >= 80, "{summary}");
@@ -49,12 +64,11 @@ async fn real_emails_reach_an_agent_with_the_skill(database_url: Option<&str>) {
     let again = last_line(&mut day.ixnctl(&["submit", "--eml", emails])).await;
     assert_eq!((again["submitted"].as_u64(), again["already"].as_u64()), (Some(0), Some(submitted)));
 
-    let work = ["agent", "--auto", "--all", "--think", "1ms", "--until-empty", "--timeout", "50s"];
-    let worked = last_line(&mut day.ixnctl(&work)).await;
-    assert_eq!((worked["accepted"].as_u64(), worked["stopped"].as_u64()), (Some(submitted), Some(submitted)));
-
     let stories = all_stopped(&watch, submitted as usize).await;
     assert_eq!(stories.len() as u64, submitted);
+    agents.signal("INT");
+    let worked = last_line(&mut agents).await;
+    assert_eq!((worked["accepted"].as_u64(), worked["stopped"].as_u64()), (Some(submitted), Some(submitted)));
     for (id, story) in &stories {
         assert_eq!((story.submitted, story.stopped), (1, 1), "{id}: {story:?}");
         let strategy = expected_strategy(story);
@@ -62,7 +76,7 @@ async fn real_emails_reach_an_agent_with_the_skill(database_url: Option<&str>) {
         let [agent] = &story.agents[..] else { panic!("{id} had one agent: {story:?}") };
         assert!(agents_of(strategy).contains(&agent.as_str()), "{id}: {story:?}");
     }
-    assert_eq!(day.open_interactions(), 0);
+    assert_eq!(day.open_interactions().await, 0);
 }
 
 /// What the sample configuration's views say, in other words.
@@ -119,14 +133,14 @@ async fn a_killed_server_goes_on_where_it_was(database_url: Option<&str>) {
             if stopped >= after { Ok(()) } else { Err(format!("{stopped} of {after}")) }
         })
         .await;
-        day.kill_and_start_again().await;
+        day.server.kill_and_start_again().await;
     }
 
     let summary = last_line(&mut submit).await;
     let known = summary["submitted"].as_u64().unwrap() + summary["already"].as_u64().unwrap();
     assert_eq!(known, INTERACTIONS as u64, "{summary}");
     agents.wait_for_exit(LIMIT).await;
-    if day.open_interactions() > 0 {
+    if day.open_interactions().await > 0 {
         // The agents may have seen an empty queue while the submitter was still coming back.
         last_line(&mut day.ixnctl(&work)).await;
     }
@@ -135,6 +149,27 @@ async fn a_killed_server_goes_on_where_it_was(database_url: Option<&str>) {
     for (id, story) in &stories {
         assert_eq!((story.submitted, story.stopped), (1, 1), "{id}: {story:?}");
     }
-    assert_eq!(day.open_interactions(), 0);
-    assert!(day.server.exit_status().is_none(), "the server still runs");
+    assert_eq!(day.open_interactions().await, 0);
+    assert!(day.server.process.exit_status().is_none(), "the server still runs");
+}
+
+/// The e-mails that the MIME library ships with its source, from cargo's own folder.
+fn real_emails() -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--offline",
+            "--filter-platform",
+            "x86_64-unknown-linux-gnu",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let package = packages.iter().find(|package| package["name"] == "mail-parser").unwrap();
+    Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().join("resources")
 }

@@ -1,9 +1,7 @@
 //! The read-only service on the protocol's port: every call, over a server in which something of everything happens.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says what went wrong")]
 
-use std::time::Duration;
-
-use ixn_client::{Client, ClientEvent, ClientOptions, ClientType, Event, RequestSubmit};
+use ixn_client::{ClientEvent, ClientType, Event, RequestSubmit};
 use ixn_proto::inspection_client::InspectionClient;
 use ixn_proto::key_value_list::Value;
 use ixn_proto::{
@@ -11,12 +9,9 @@ use ixn_proto::{
     ListAgentsRequest, ListInteractionsRequest, ListQueuesRequest, ListSessionsRequest,
     ListStrategiesRequest, ListViewsRequest, MediaState, PageRequest, PartyType, RequestAgentLogin,
 };
-use ixn_tests::binary;
-use ixn_tests::process::Server;
+use ixn_tests::ixn_server::IxnServer;
+use ixn_tests::stream::channel;
 use tonic::Code;
-use tonic::transport::Endpoint;
-
-const LIMIT: Duration = Duration::from_secs(60);
 
 const CONFIGURATION: &str = "
 media-types: [{name: email}]
@@ -44,25 +39,14 @@ fn two_rows(start_after: &str) -> Option<PageRequest> {
 
 #[tokio::test]
 async fn every_call_shows_what_is_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let configuration = folder.path().join("config.yaml");
-    std::fs::write(&configuration, CONFIGURATION).unwrap();
-    let mut server = Server::command(binary("ixn-server"))
-        .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
-        .args(["--data-dir".as_ref(), folder.path().join("data").as_os_str()])
-        .args(["--config".as_ref(), configuration.as_os_str()])
-        .start();
-    let line = server.wait_for_line("protocol  ", LIMIT).await;
-    let url = format!("http://{}", line.split("http://").nth(1).unwrap().split([' ', '/']).next().unwrap());
-
-    let connect = |name, client_type| Client::connect(ClientOptions::new(&url, name, client_type));
-    let media = connect("mail server", ClientType::MediaServer).await.unwrap();
+    let server = IxnServer::command().configuration(CONFIGURATION).start().await;
+    let media = server.client("mail server", ClientType::MediaServer).await;
     let urgent = media.submit(submit("inbox", 9, "burning")).await.unwrap().interaction_id;
     media.submit(submit("inbox", 1, "can wait")).await.unwrap();
     for number in 0..3 {
         media.submit(submit("manual", 0, &format!("by hand {number}"))).await.unwrap();
     }
-    let desktop = connect("alice's desktop", ClientType::AgentApplication).await.unwrap();
+    let desktop = server.client("alice's desktop", ClientType::AgentApplication).await;
     let mut events = desktop.events();
     let media_list = vec![MediaState { media_type_name: "email".into(), ready: true, reason: None }];
     let login = RequestAgentLogin { agent_id: "alice".into(), media_list, ..Default::default() };
@@ -76,7 +60,7 @@ async fn every_call_shows_what_is_there() {
     };
     desktop.accept(ticket_id, &urgent).await.unwrap();
 
-    let mut look = InspectionClient::new(Endpoint::from_shared(url).unwrap().connect().await.unwrap());
+    let mut look = InspectionClient::new(channel(server.address).await.unwrap());
 
     let queues = look.list_queues(ListQueuesRequest::default()).await.unwrap().into_inner().queues;
     let names: Vec<_> = queues.iter().map(|queue| queue.queue_name.as_str()).collect();

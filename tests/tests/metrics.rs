@@ -1,24 +1,14 @@
 //! `/metrics` and the probes of a running server, as Prometheus and Kubernetes see them.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says what went wrong")]
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use ixn_client::proto::{MediaState, RequestAgentLogin};
 use ixn_client::{
-    Client, ClientEvent, ClientOptions, ClientType, Event, ReportingOptions, RequestOptions, RequestSubmit,
-    WhenRefusedForNow,
+    ClientEvent, ClientType, Event, ReportingOptions, RequestOptions, RequestSubmit, WhenRefusedForNow,
 };
+use ixn_tests::ixn_server::{IxnServer, LIMIT};
 use ixn_tests::postgres::Postgres;
-use ixn_tests::process::Server;
-use ixn_tests::{binary, wait};
-use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
-/// Long enough for a busy machine, short enough to notice.
-const LIMIT: Duration = Duration::from_secs(60);
+use ixn_tests::scrape::Scrape;
+use ixn_tests::wait;
 
 const CONFIGURATION: &str = "
 media-types: [{name: email}, {name: chat}]
@@ -39,114 +29,16 @@ queues: [{name: inbox}]
 views: [{name: all, queue: inbox, strategy: general}]
 ";
 
-/// A server and where it is.
-struct Observed {
-    _server: Server,
-    url: String,
-    health: SocketAddr,
-    configuration: PathBuf,
-    _folder: TempDir,
-}
-
-impl Observed {
-    async fn start(database_url: Option<&str>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let configuration = folder.path().join("config.yaml");
-        write(&configuration, CONFIGURATION);
-        let mut command = Server::command(binary("ixn-server"))
-            .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0", "--tenant-sid", "0089"])
-            .args([Path::new("--data-dir"), &folder.path().join("data")])
-            .args([Path::new("--config"), &configuration]);
-        if let Some(url) = database_url {
-            command = command.env("IXN_DATABASE_URL", url);
-        }
-        let mut server = command.start();
-        let address =
-            |line: &str| line.split("http://").nth(1).unwrap().split(['/', ' ']).next().unwrap().to_owned();
-        let protocol = address(&server.wait_for_line("protocol  ", LIMIT).await);
-        let health = address(&server.wait_for_line("health  ", LIMIT).await).parse().unwrap();
-        Self { _server: server, url: format!("http://{protocol}"), health, configuration, _folder: folder }
-    }
-
-    async fn client(&self, name: &str, client_type: ClientType) -> Client {
-        Client::connect(ClientOptions::new(&self.url, name, client_type)).await.unwrap()
-    }
-
-    /// The status and the body at a path.
-    async fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.health).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: ixn\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-    }
-
-    async fn scrape(&self) -> Scrape {
-        let (status, text) = self.get("/metrics").await;
-        assert_eq!(status, 200, "{text}");
-        Scrape(text)
-    }
-
-    /// Scrapes until these series have these values; `None`: there is no such series.
-    async fn shows(&self, expected: &[(&str, Option<f64>)]) {
-        wait::until(LIMIT, "the metrics to tell", async || {
-            let scrape = self.scrape().await;
-            let other = expected.iter().find(|(series, value)| scrape.value(series) != *value);
-            other.map_or(Ok(()), |(series, _)| Err(format!("{series} {:?}", scrape.value(series))))
-        })
-        .await;
-    }
-
-    async fn answers(&self, probe: &str, expected: u16) -> String {
-        let what = format!("{probe} to answer {expected}");
-        wait::until(LIMIT, &what, async || {
-            let (status, body) = self.get(probe).await;
-            if status == expected { Ok(body) } else { Err(format!("{status} {body}")) }
-        })
-        .await
-    }
-}
-
-/// What one scrape brought.
-struct Scrape(String);
-
-impl Scrape {
-    /// The value of `name{label="value",…}`, without the prefix `ixn_` and the tenant's label.
-    fn value(&self, series: &str) -> Option<f64> {
-        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-        let mut wanted: Vec<&str> =
-            labels.trim_end_matches('}').split(',').filter(|l| !l.is_empty()).collect();
-        wanted.push("tenant=\"0089\"");
-        wanted.sort_unstable();
-        let values = self.0.lines().filter_map(|line| {
-            let (found, rest) = line.strip_prefix("ixn_")?.split_once('{')?;
-            let (labels, value) = rest.split_once("} ")?;
-            let mut labels: Vec<&str> = labels.split(',').collect();
-            labels.sort_unstable();
-            (found == name && labels == wanted).then(|| value.parse().unwrap())
-        });
-        let values: Vec<f64> = values.collect();
-        assert!(values.len() < 2, "{series} is there {} times", values.len());
-        values.first().copied()
-    }
-}
-
-fn write(configuration: &Path, text: &str) {
-    std::fs::write(configuration, text).unwrap();
-}
-
 fn interaction(queue: &str, media_type: &str) -> RequestSubmit {
     RequestSubmit { queue: queue.into(), media_type: media_type.into(), ..Default::default() }
 }
 
 #[tokio::test]
 async fn metrics_tell_what_the_clients_did() {
-    let server = Observed::start(None).await;
-    assert_eq!(server.get("/health/startup").await.0, 200);
-    assert_eq!(server.get("/health/ready").await.0, 200);
-    assert_eq!(server.get("/health/live").await.0, 200);
+    let server = IxnServer::command().args(&["--tenant-sid=0089"]).configuration(CONFIGURATION).start().await;
+    server.answers("/health/startup", 200).await;
+    server.answers("/health/ready", 200).await;
+    server.answers("/health/live", 200).await;
     server
         .shows(&[
             ("health_info_run_mode", Some(0.0)),
@@ -281,7 +173,7 @@ async fn metrics_tell_what_the_clients_did() {
     assert_eq!(scrape.value("server_committed_events_total"), Some(newest_event as f64));
 
     // A queue that is gone is shown until the last interaction has left it.
-    write(&server.configuration, SMALLER);
+    server.configure(SMALLER);
     let gone = "health_info_view_have_interactions{view_name=\"by-hand\"}";
     let waiting = "health_info_queue_media_waiting_processing{queue_name=\"manual\",media_name=\"chat\"}";
     server.shows(&[(gone, None), (waiting, Some(1.0)), ("health_info_current_views", Some(1.0))]).await;
@@ -310,10 +202,11 @@ async fn metrics_tell_what_the_clients_did() {
 #[tokio::test]
 async fn a_server_without_its_database_is_alive_but_not_ready() {
     let mut postgres = Postgres::start().await;
-    let server = Observed::start(Some(&postgres.url())).await;
+    let server =
+        IxnServer::command().database(Some(&postgres.url())).configuration(CONFIGURATION).start().await;
     let media = server.client("mail server", ClientType::MediaServer).await;
     media.submit(interaction("inbox", "email")).await.unwrap();
-    assert_eq!(server.get("/health/ready").await.0, 200);
+    server.answers("/health/ready", 200).await;
     wait::until(LIMIT, "the connections to be counted", async || {
         let connections = server.scrape().await.value("health_info_current_database_connections");
         // Of the writer, of the lock, of upkeep, and at least one of readers.
@@ -328,8 +221,8 @@ async fn a_server_without_its_database_is_alive_but_not_ready() {
     assert!(refused.to_string().contains("database"), "{refused}");
     let reason = server.answers("/health/ready", 503).await;
     assert!(reason.contains("commits"), "{reason}");
-    assert_eq!(server.get("/health/live").await.0, 200);
-    assert_eq!(server.get("/health/startup").await.0, 200);
+    server.answers("/health/live", 200).await;
+    server.answers("/health/startup", 200).await;
     server
         .shows(&[
             ("server_requests_refused_total", Some(1.0)),

@@ -1,11 +1,10 @@
 //! A PostgreSQL server as a child process.
 
 use super::SharedPostgres;
-use crate::process::{Server, find_program, send};
+use crate::process::{Server, find_program, free_port, send};
 use crate::wait;
 use sqlx::{Connection, PgConnection};
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -265,12 +264,6 @@ fn is_running(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // `pid (name) state …`
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
-}
-
-/// A port that was free a moment ago. PostgreSQL cannot pick one itself.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("the address of a listener").port()
 }
 
 #[cfg(test)]

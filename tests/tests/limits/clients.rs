@@ -6,14 +6,15 @@ use ixn_proto::server_envelope::Event;
 use ixn_proto::{ClientType, ErrorCode};
 use tonic::Code;
 
-use crate::running::Running;
-use crate::stream::{Stream, code, look, register};
+use ixn_tests::ixn_server::{IxnServer, LIMIT};
+use ixn_tests::stream::{Stream, code, look, register};
+use ixn_tests::wait;
 
 #[tokio::test]
 async fn a_client_over_its_requests_in_flight_or_its_rate_is_refused_and_its_neighbour_is_not() {
     for option in ["--client-requests-in-flight=5", "--client-request-rate=5"] {
-        let running = Running::start(&[option]).await;
-        let mut stream = running.stream().await;
+        let server = IxnServer::start(&[option]).await;
+        let mut stream = server.stream().await;
         stream.register(ClientType::Proxy).await;
         stream
             .send(vec![register(1, ClientType::MediaServer, 2), register(2, ClientType::MediaServer, 3)])
@@ -35,15 +36,15 @@ async fn a_client_over_its_requests_in_flight_or_its_rate_is_refused_and_its_nei
         }
         assert!((900..=999).contains(&refused), "{refused} of 1000 were refused with {option}");
         assert_eq!(code(&stream.answer(7).await), None);
-        let counted = running.metric("ixn_server_requests_over_limit_total").await;
+        let counted = server.metric("server_requests_over_limit_total").await;
         assert_eq!(counted, f64::from(refused), "{option}");
     }
 }
 
 #[tokio::test]
 async fn a_client_is_told_its_limits_when_it_registers() {
-    let running = Running::start(&["--client-requests-in-flight=77", "--max-message=3MiB"]).await;
-    let ack = running.stream().await.register(ClientType::MediaServer).await;
+    let server = IxnServer::start(&["--client-requests-in-flight=77", "--max-message=3MiB"]).await;
+    let ack = server.stream().await.register(ClientType::MediaServer).await;
     let registration = ack.registration.unwrap();
     assert_eq!(registration.max_requests_in_flight, 77);
     assert_eq!(registration.max_message_bytes, 3 << 20);
@@ -56,9 +57,9 @@ async fn ten_thousand_clients_that_register_again_at_once_all_get_in() {
     const CONNECTIONS: u32 = 10;
     const CLIENTS: u32 = 1_000;
     // A burst of 4,000: the last of them wait for three seconds.
-    let running = Running::start(&["--registration-rate=2000"]).await;
+    let server = IxnServer::start(&["--registration-rate=2000"]).await;
     let proxies = (0..CONNECTIONS).map(async |_| {
-        let mut stream = running.stream().await;
+        let mut stream = server.stream().await;
         stream.register(ClientType::Proxy).await;
         let clients = (1..=CLIENTS).map(|client| register(client, ClientType::AgentApplication, 100));
         stream.send(clients.collect()).await;
@@ -76,8 +77,8 @@ async fn ten_thousand_clients_that_register_again_at_once_all_get_in() {
 
 #[tokio::test]
 async fn registrations_that_would_wait_for_long_are_told_when_to_come_again() {
-    let running = Running::start(&["--registration-rate=1"]).await;
-    let mut stream = running.stream().await;
+    let server = IxnServer::start(&["--registration-rate=1"]).await;
+    let mut stream = server.stream().await;
     stream.register(ClientType::Proxy).await;
     // Two at once, ten in ten seconds: the others are refused now, and the stream stays.
     stream
@@ -94,8 +95,8 @@ async fn registrations_that_would_wait_for_long_are_told_when_to_come_again() {
 
 #[tokio::test]
 async fn a_message_that_is_too_large_ends_its_stream_with_the_reason() {
-    let running = Running::start(&["--max-message=64KiB"]).await;
-    let mut stream = running.stream().await;
+    let server = IxnServer::start(&["--max-message=64KiB"]).await;
+    let mut stream = server.stream().await;
     stream.register(ClientType::MediaServer).await;
     stream.send((0..10_000).map(|number| look(0, 100 + number)).collect()).await;
     let (_, status) = stream.read_to_end().await;
@@ -104,15 +105,12 @@ async fn a_message_that_is_too_large_ends_its_stream_with_the_reason() {
 
 #[tokio::test]
 async fn a_stream_too_many_is_refused_with_a_sentence_and_gets_in_when_another_has_gone() {
-    let running = Running::start(&["--max-connections=2"]).await;
-    let first = running.stream().await;
-    let _second = running.stream().await;
-    let refused = Stream::open(running.address).await.err().unwrap();
+    let server = IxnServer::start(&["--max-connections=2"]).await;
+    let first = server.stream().await;
+    let _second = server.stream().await;
+    let refused = Stream::open(server.address).await.err().unwrap();
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert!(refused.message().contains("2 connections are open"), "{refused}");
     drop(first);
-    ixn_tests::wait::until(crate::running::LIMIT, "room for a stream", async || {
-        Stream::open(running.address).await.map(drop)
-    })
-    .await;
+    wait::until(LIMIT, "room for a stream", async || Stream::open(server.address).await.map(drop)).await;
 }

@@ -10,8 +10,8 @@ use ixn_tests::wait;
 use sqlx::{Executor as _, PgConnection};
 use tonic::Code;
 
-use crate::running::{LIMIT, Running};
-use crate::stream::{code, envelope, look, register};
+use ixn_tests::ixn_server::{IxnServer, LIMIT};
+use ixn_tests::stream::{code, envelope, look, register};
 
 /// In so many looks one after the other a request that is held is seen, and one that goes through is not.
 const LOOKS: u32 = 10;
@@ -34,18 +34,19 @@ fn submit(client: u32, reference_id: u64) -> ixn_proto::ClientEnvelope {
 #[tokio::test]
 async fn while_commits_take_too_long_streams_are_held_then_refused_and_who_leaves_may_leave() {
     let database = TestDatabase::create().await;
-    let running = Running::start_over(Some(database.url()), &["--handshake-timeout=5s"]).await;
-    let mut first = running.stream().await;
+    let server =
+        IxnServer::command().database(Some(database.url())).args(&["--handshake-timeout=5s"]).start().await;
+    let mut first = server.stream().await;
     first.register(ClientType::MediaServer).await;
-    let mut proxy = running.stream().await;
+    let mut proxy = server.stream().await;
     proxy.register(ClientType::Proxy).await;
     proxy.send(vec![register(1, ClientType::MediaServer, 2)]).await;
     proxy.answer(2).await;
 
-    let mut leaver = running.stream().await;
+    let mut leaver = server.stream().await;
     leaver.register(ClientType::MediaServer).await;
     wait::until(LIMIT, "the clients to be counted", async || {
-        let clients = running.metric("ixn_health_info_current_clients").await;
+        let clients = server.metric("health_info_current_clients").await;
         if clients == 4.0 { Ok(()) } else { Err(clients) }
     })
     .await;
@@ -55,7 +56,7 @@ async fn while_commits_take_too_long_streams_are_held_then_refused_and_who_leave
     // Requests go to the engine until the first has waited for a second; from then on they stay outside.
     let (mut sent, mut looks) = (0, 0);
     wait::until(LIMIT, "a stream to be held", async || {
-        let waiting = running.metric("ixn_health_info_current_request_queue_size").await;
+        let waiting = server.metric("health_info_current_request_queue_size").await;
         if waiting > 0.0 {
             // One that is merely on its way is gone at the next look.
             looks += 1;
@@ -71,7 +72,7 @@ async fn while_commits_take_too_long_streams_are_held_then_refused_and_who_leave
     leaver.send(vec![submit(0, 2)]).await;
     drop(leaver);
     wait::until(LIMIT, "one client less", async || {
-        let clients = running.metric("ixn_health_info_current_clients").await;
+        let clients = server.metric("health_info_current_clients").await;
         if clients < 4.0 { Ok(()) } else { Err(clients) }
     })
     .await;
@@ -87,7 +88,7 @@ async fn while_commits_take_too_long_streams_are_held_then_refused_and_who_leave
         .send(vec![envelope(1, Request::RequestUnregisterClient(RequestUnregisterClient::default()), 4)])
         .await;
     // A registration that is refused does not let a stream stay for ever.
-    let mut late = running.stream().await;
+    let mut late = server.stream().await;
     late.send(vec![register(0, ClientType::MediaServer, 1)]).await;
     assert_eq!(code(&late.answer(1).await), Some(ErrorCode::DatabaseUnavailable));
     let (_, status) = late.read_to_end().await;
@@ -108,19 +109,20 @@ async fn while_commits_take_too_long_streams_are_held_then_refused_and_who_leave
 #[tokio::test]
 async fn a_shutdown_while_the_database_is_away_tells_the_clients_and_ends() {
     let database = TestDatabase::create().await;
-    let mut running = Running::start_over(Some(database.url()), &["--shutdown-timeout=8s"]).await;
-    let mut submitter = running.stream().await;
+    let mut server =
+        IxnServer::command().database(Some(database.url())).args(&["--shutdown-timeout=8s"]).start().await;
+    let mut submitter = server.stream().await;
     submitter.register(ClientType::MediaServer).await;
-    let mut other = running.stream().await;
+    let mut other = server.stream().await;
     other.register(ClientType::Proxy).await;
     let halted = halt(&database).await;
     submitter.send(vec![submit(0, 2)]).await;
     wait::until(LIMIT, "the submit to reach the engine", async || {
-        let handled = running.metric("ixn_health_info_total_requests_handled").await;
+        let handled = server.metric("health_info_total_requests_handled").await;
         if handled >= 3.0 { Ok(()) } else { Err(handled) }
     })
     .await;
-    running.server.terminate();
+    server.process.terminate();
     for stream in [submitter, other] {
         let (events, status) = stream.read_to_end().await;
         assert_eq!(status.code(), Code::Unavailable, "{status}");
@@ -131,7 +133,7 @@ async fn a_shutdown_while_the_database_is_away_tells_the_clients_and_ends() {
             other => panic!("{other:?}"),
         }
     }
-    let status = running.server.wait_for_exit(LIMIT).await;
+    let status = server.process.wait_for_exit(LIMIT).await;
     assert!(status.success(), "{status}");
     drop(halted);
 }

@@ -9,6 +9,4 @@
 mod clients;
 mod database;
 mod readers;
-mod running;
 mod sockets;
-mod stream;

@@ -1,8 +1,5 @@
 //! Clients that read slowly, say nothing, or have gone without a word.
 
-use std::net::TcpListener;
-use std::process::{Command, Stdio};
-
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
@@ -10,11 +7,11 @@ use ixn_proto::{
     RequestSubmit, RequestSubscribe,
 };
 use ixn_tests::tcp_proxy::TcpProxy;
-use ixn_tests::{binary, wait};
+use ixn_tests::wait;
 use tonic::Code;
 
-use crate::running::{LIMIT, Running};
-use crate::stream::{Stream, code, envelope, look, register};
+use ixn_tests::ixn_server::{IxnServer, LIMIT};
+use ixn_tests::stream::{Stream, code, envelope, look, register};
 
 fn key(key: &str, text: &str) -> Option<KeyValueList> {
     let mut list = KeyValueList::new();
@@ -25,8 +22,8 @@ fn key(key: &str, text: &str) -> Option<KeyValueList> {
 #[tokio::test]
 async fn a_logical_client_that_reads_too_slowly_is_dropped_and_told_and_others_on_its_connection_go_on() {
     const PUBLICATIONS: u64 = 100;
-    let running = Running::start(&["--client-queue-limit=256KiB"]).await;
-    let mut slow = running.stream().await;
+    let server = IxnServer::start(&["--client-queue-limit=256KiB"]).await;
+    let mut slow = server.stream().await;
     slow.register(ClientType::Proxy).await;
     slow.send(vec![
         register(1, ClientType::AgentApplication, 2),
@@ -38,7 +35,7 @@ async fn a_logical_client_that_reads_too_slowly_is_dropped_and_told_and_others_o
     slow.answer(4).await;
 
     // The connection is not read while a publisher fills it: first the network's buffers, then the client's queue.
-    let mut publisher = running.stream().await;
+    let mut publisher = server.stream().await;
     publisher.register(ClientType::MediaServer).await;
     let text = "x".repeat(60_000);
     for number in 0..PUBLICATIONS {
@@ -68,14 +65,14 @@ async fn a_logical_client_that_reads_too_slowly_is_dropped_and_told_and_others_o
 async fn a_reporting_client_that_does_not_read_misses_nothing() {
     const INTERACTIONS: u64 = 100;
     // Much more than the network's buffers and the queue take.
-    let running = Running::start(&["--client-queue-limit=256KiB"]).await;
-    let mut reporting = running.stream().await;
+    let server = IxnServer::start(&["--client-queue-limit=256KiB"]).await;
+    let mut reporting = server.stream().await;
     reporting.register(ClientType::ReportingEngine).await;
     let everything = RequestStartPlaceAgentStateReportingAll::default();
     reporting.send(vec![envelope(0, Request::RequestStartPlaceAgentStateReportingAll(everything), 2)]).await;
     reporting.answer(2).await;
 
-    let mut submitter = running.stream().await;
+    let mut submitter = server.stream().await;
     submitter.register(ClientType::MediaServer).await;
     let text = "x".repeat(60_000);
     for number in 0..INTERACTIONS {
@@ -103,9 +100,9 @@ async fn a_reporting_client_that_does_not_read_misses_nothing() {
 
 #[tokio::test]
 async fn a_stream_on_which_no_request_comes_is_ended_with_a_sentence() {
-    let running = Running::start(&["--handshake-timeout=3s"]).await;
-    let silent = running.stream().await;
-    let empty = running.stream().await;
+    let server = IxnServer::start(&["--handshake-timeout=3s"]).await;
+    let silent = server.stream().await;
+    let empty = server.stream().await;
     empty.send(vec![]).await;
     for stream in [silent, empty] {
         let (events, status) = stream.read_to_end().await;
@@ -116,22 +113,22 @@ async fn a_stream_on_which_no_request_comes_is_ended_with_a_sentence() {
 
 #[tokio::test]
 async fn a_client_behind_a_frozen_network_is_missed() {
-    let running = Running::start(&["--keepalive=3s"]).await;
-    let network = TcpProxy::start(running.address).await;
+    let server = IxnServer::start(&["--keepalive=3s"]).await;
+    let network = TcpProxy::start(server.address).await;
     let mut frozen = Stream::open(network.address()).await.unwrap();
     frozen.register(ClientType::MediaServer).await;
-    let mut other = running.stream().await;
+    let mut other = server.stream().await;
     other.register(ClientType::MediaServer).await;
-    wait_for_clients(&running, 2.0).await;
+    wait_for_clients(&server, 2.0).await;
     network.freeze(true);
-    wait_for_clients(&running, 1.0).await;
+    wait_for_clients(&server, 1.0).await;
     other.send(vec![look(0, 9)]).await;
     assert_eq!(code(&other.answer(9).await), None);
 }
 
-async fn wait_for_clients(running: &Running, expected: f64) {
+async fn wait_for_clients(server: &IxnServer, expected: f64) {
     wait::until(LIMIT, &format!("{expected} clients"), async || {
-        let clients = running.metric("ixn_health_info_current_clients").await;
+        let clients = server.metric("health_info_current_clients").await;
         if clients == expected { Ok(()) } else { Err(clients) }
     })
     .await;
@@ -139,32 +136,8 @@ async fn wait_for_clients(running: &Running, expected: f64) {
 
 #[tokio::test]
 async fn a_reader_of_its_output_who_goes_does_not_end_the_server() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let folder = tempfile::tempdir().unwrap();
-    let mut child = Command::new(binary("ixn-server"))
-        .args(["--listen", &format!("127.0.0.1:{port}"), "--health-listen", "127.0.0.1:0"])
-        .args(["--data-dir", folder.path().to_str().unwrap(), "--log-level=debug"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop((child.stdout.take(), child.stderr.take()));
-    let address = format!("127.0.0.1:{port}").parse().unwrap();
-    let ended = tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let served = runtime.block_on(tokio::time::timeout(LIMIT, async {
-            while tokio::net::TcpStream::connect(address).await.is_err() {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-            let mut stream = Stream::open(address).await.unwrap();
-            stream.register(ClientType::MediaServer).await;
-        }));
-        let status = child.try_wait().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        (served, status)
-    });
-    let (served, status) = ended.await.unwrap();
-    served.expect("it serves although nobody reads its lines");
-    assert_eq!(status, None, "it has ended");
+    let mut server = IxnServer::command().args(&["--log-level=debug"]).unread().spawn();
+    server.answers("/health/ready", 200).await;
+    server.stream().await.register(ClientType::MediaServer).await;
+    assert_eq!(server.process.exit_status(), None, "it serves although nobody reads its lines");
 }

@@ -45,15 +45,13 @@ agents: [{ id: alice }, { id: bob }]
 
 /// Plays everything; answers the page's parts.
 pub async fn play() -> Vec<(String, String)> {
-    let folder = tempfile::tempdir().unwrap();
-    let mut calm = Stage::open(folder.path(), CALM).await;
+    let mut calm = Stage::open(CALM).await;
     submitting_and_routing(&mut calm).await.unwrap();
     handling(&mut calm).await.unwrap();
     offers_that_are_not_accepted(&mut calm).await.unwrap();
     losing_the_agent_or_the_server(&mut calm).await.unwrap();
 
-    let folder = tempfile::tempdir().unwrap();
-    let mut hasty = Stage::open(folder.path(), HASTY).await;
+    let mut hasty = Stage::open(HASTY).await;
     time_is_up(&mut hasty).await.unwrap();
     calm.parts.into_iter().chain(hasty.parts).collect()
 }

@@ -2,28 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use futures::FutureExt as _;
-use ixn_client::{
-    Client, ClientEvent, ClientOptions, ClientType, Events, Reporting, ReportingItem, ReportingOptions,
-};
+use ixn_client::{Client, ClientEvent, ClientType, Events, Reporting, ReportingItem, ReportingOptions};
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
     ActorInfo, ActorType, EventInvite, InteractionOperation, InteractionProperties, PartyInfo, PartyType,
     ReasonInfo, RequestCustomReporting, RequestGetWorkbinTypesInfo, WorkbinInfo,
 };
-use ixn_tests::process::Server;
+use ixn_tests::ixn_server::{IxnServer, LIMIT};
 use tokio::time::timeout;
-
-use crate::{LIMIT, start_server};
 
 /// Where scenes are played. Each scene's events become a part of the page.
 pub struct Stage {
     pub media: Client,
     pub parts: Vec<(String, String)>,
-    server: Server,
-    url: String,
+    server: IxnServer,
     reporting: Reporting,
     seen: Vec<Event>,
     marks: i32,
@@ -39,21 +33,19 @@ pub struct Agent {
 }
 
 impl Stage {
-    pub async fn open(folder: &Path, configuration: &str) -> Self {
-        let (server, url) = start_server(folder, Some(configuration)).await;
-        let connect = |name, client_type| Client::connect(ClientOptions::new(&url, name, client_type));
-        let media = connect("mail-gateway", ClientType::MediaServer).await.unwrap();
-        let reporting = connect("statistics", ClientType::ReportingEngine).await.unwrap();
+    pub async fn open(configuration: &str) -> Self {
+        let server = IxnServer::command().configuration(configuration).start().await;
+        let media = server.client("mail-gateway", ClientType::MediaServer).await;
+        let reporting = server.client("statistics", ClientType::ReportingEngine).await;
         let reporting =
             reporting.reporting(ReportingOptions { workbins: true, ..Default::default() }).await.unwrap();
         let (parts, seen, names) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { media, parts, server, url, reporting, seen, marks: 0, names }
+        Self { media, parts, server, reporting, seen, marks: 0, names }
     }
 
     pub async fn connect(&self, agent: &str) -> Agent {
-        let options =
-            ClientOptions::new(&self.url, format!("desktop of {agent}"), ClientType::AgentApplication);
-        let client = Client::connect(options).await.unwrap();
+        let name = format!("desktop of {agent}");
+        let client = self.server.client(&name, ClientType::AgentApplication).await;
         Agent { events: client.events(), client, name: agent.to_owned(), heard: Vec::new() }
     }
 
@@ -63,9 +55,7 @@ impl Stage {
     }
 
     pub async fn kill_and_start_again(&mut self) {
-        self.server.kill();
-        self.server.restart();
-        self.server.wait_for_line("is ready", LIMIT).await;
+        self.server.kill_and_start_again().await;
     }
 
     /// Writes down everything since the last scene, and what these agents heard.

@@ -16,14 +16,18 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
-use crate::running::LIMIT;
+use crate::ixn_server::LIMIT;
 
 /// A connection of its own, as all streams of the tests have.
+///
+/// # Errors
+/// Nobody listens.
 pub async fn channel(address: SocketAddr) -> Result<Channel, tonic::transport::Error> {
     Endpoint::from_shared(format!("http://{address}"))?.connect().await
 }
 
 /// An open stream.
+#[derive(Debug)]
 pub struct Stream {
     requests: mpsc::Sender<ClientMessage>,
     messages: Streaming<ServerMessage>,
@@ -34,6 +38,9 @@ pub struct Stream {
 
 impl Stream {
     /// Opens one on a new connection.
+    ///
+    /// # Errors
+    /// What the server refused it with.
     pub async fn open(address: SocketAddr) -> Result<Self, Status> {
         let (requests, receiver) = mpsc::channel(64);
         let channel = channel(address).await.map_err(|error| Status::from_error(error.into()))?;
@@ -51,6 +58,9 @@ impl Stream {
     }
 
     /// The next envelope, or the status with which the stream has ended.
+    ///
+    /// # Errors
+    /// That status.
     pub async fn next(&mut self) -> Result<ServerEnvelope, Status> {
         loop {
             if let Some(envelope) = self.read.pop_front() {
@@ -109,7 +119,7 @@ pub fn envelope(client: u32, request: Request, reference_id: u64) -> ClientEnvel
 /// The registration of a logical client.
 pub fn register(client: u32, client_type: ClientType, reference_id: u64) -> ClientEnvelope {
     let request = RequestRegisterClient {
-        client_name: format!("limits-{client}"),
+        client_name: format!("client-{client}"),
         client_type: client_type as i32,
         ..RequestRegisterClient::default()
     };
