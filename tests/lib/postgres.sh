@@ -12,11 +12,14 @@ postgres_programs() {
 
 # Installs it if need be and may be; otherwise says what to do.
 postgres_ensure() {
-  if debian_root; then
-    install_debian postgresql
-  elif [ -z "$(postgres_programs)" ]; then
-    fail "the tests need PostgreSQL. Either start one ('docker compose -f tests/compose.yaml up -d --wait') and set IXN_TEST_POSTGRES_URL=postgres://postgres@127.0.0.1:5432/postgres, a user that may create databases; or install the PostgreSQL server; or run as root on Debian, which installs it"
-  fi
+  [ -z "$(postgres_programs)" ] || return 0
+  debian_root || fail "the tests need the programs of a PostgreSQL server, initdb and postgres, of version 14 or later: some kill and set up servers of their own, also with IXN_TEST_POSTGRES_URL set. Install the package (Debian: postgresql, Fedora: postgresql-server, Homebrew: postgresql), or run as root on Debian, which installs it"
+  # The package would make a server of the machine's own, and start it.
+  local without=/etc/postgresql-common/createcluster.d/ixn-tests.conf
+  mkdir -p "${without%/*}"
+  echo 'create_main_cluster = false' >"$without"
+  install_debian postgresql
+  rm "$without"
 }
 
 # Starts an empty server on a free port of loopback and exports its address. Not with pg_ctl: that hands the server to

@@ -1,15 +1,20 @@
-# The real servers that the tests talk to. A server NAME is a file NAME.sh beside this one with NAME_given (its address is
-# set), NAME_ensure (installed, or says what to do), NAME_start (starts it, adds "pid:signal" to `started`, exports the
-# address); and its name in this list.
+# The real servers that the tests talk to. A server NAME is a file NAME.sh beside this one with NAME_ensure (installed, or
+# says what to do), NAME_given (the address of one to share is set), NAME_start (starts one, adds "pid:signal" to `started`,
+# exports the address); and its name in this list.
 servers='postgres'
 
 started=()
 
-# With an address given nothing is installed and nothing is started.
-each_server() {
+# Also with an address given: tests that kill a server start their own.
+ensure_servers() {
+  local server
+  for server in $servers; do "${server}_ensure"; done
+}
+
+start_servers() {
   local server
   for server in $servers; do
-    "${server}_given" || "${server}_$1"
+    "${server}_given" || "${server}_start"
   done
 }
 

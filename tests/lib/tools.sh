@@ -10,6 +10,9 @@ install_tool() {
   [ ! -e "$folder/.done" ] || return 0
   ! command -v "$name" >/dev/null 2>&1 || return 0
   mkdir -p "$deps/log"
+  if debian_root && ! python3 -m pip --version >/dev/null 2>&1; then
+    install_debian python3-pip
+  fi
   if python3 -m pip install -q --no-deps --disable-pip-version-check --upgrade --target "$folder" \
     "astral-dev-toolchain-$name==$version" >"$deps/log/$name" 2>&1; then
     touch "$folder/.done"

@@ -154,7 +154,7 @@ mod tests {
     fn a_disk_can_be_full_and_loses_what_was_not_synced_when_its_power_is_cut() {
         let disk = match Disk::mount(64 << 20) {
             Ok(disk) => disk,
-            Err(reason) => return eprintln!("SKIPPED: no disk of our own: {reason}"),
+            Err(reason) => return crate::skipped("a disk that is full and loses its power", &reason),
         };
         let write = |name: &str| -> io::Result<fs::File> {
             let mut file = fs::File::create(disk.path().join(name))?;

@@ -25,3 +25,15 @@ pub mod wait;
 pub mod working_day;
 
 pub use binaries::binary;
+
+/// Says that something is not tested on this machine, and why: on standard error, which the runner of the tests hides for a
+/// test that passes, and in the list that `tests/run` prints at its end.
+pub fn skipped(what: &str, reason: &str) {
+    use std::io::Write as _;
+    eprintln!("SKIPPED: {what}: {reason}");
+    if let Some(list) = std::env::var_os("IXN_TEST_SKIPS") {
+        let mut list =
+            std::fs::OpenOptions::new().create(true).append(true).open(list).expect("the list of skips");
+        writeln!(list, "{what}: {reason}").expect("the list of skips");
+    }
+}

@@ -6,6 +6,8 @@
     reason = "test code alone: a panic is how a test says what went wrong"
 )]
 
+use std::time::Duration;
+
 use ixn_crash::clients::Sizes;
 use ixn_crash::plan::Fault;
 use ixn_crash::run::{Plan, carry_out};
@@ -14,6 +16,9 @@ use ixn_tests::binary;
 
 /// Small enough for a debug build on a busy machine.
 const SIZES: Sizes = Sizes { submitters: 2, in_flight: 64, agents: 8, proxies: 2 };
+
+/// Well before the runner of the tests ends a test that hangs: the run says what it waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn rounds_are_clean(database: DatabaseKind, faults: &[Fault], rounds: u32) {
     let folder = tempfile::tempdir().unwrap();
@@ -27,6 +32,7 @@ async fn rounds_are_clean(database: DatabaseKind, faults: &[Fault], rounds: u32)
         out: folder.path().to_owned(),
         resume: false,
         sizes: SIZES,
+        patience: PATIENCE,
         without_fsync: false,
     };
     let outcome = carry_out(plan, |round| println!("{round}")).await.unwrap();
@@ -60,6 +66,7 @@ async fn a_run_goes_on_after_its_last_round() {
         out: folder.path().to_owned(),
         resume: true,
         sizes: SIZES,
+        patience: PATIENCE,
         without_fsync: false,
     };
     let mut told = 0;

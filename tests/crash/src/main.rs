@@ -5,6 +5,7 @@ use std::future::pending;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use ixn_crash::clients::Sizes;
@@ -62,6 +63,9 @@ struct Options {
     server: Option<PathBuf>,
 }
 
+/// How long a round may go without any acknowledged submit: longer than any fault, on a slow disk too.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
@@ -82,6 +86,7 @@ async fn main() -> ExitCode {
         without_fsync: options.without_fsync,
         out: options.out,
         resume: options.resume,
+        patience: PATIENCE,
         sizes: Sizes {
             submitters: options.submitters.max(1),
             in_flight: options.in_flight.max(1),

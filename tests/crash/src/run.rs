@@ -25,10 +25,6 @@ use crate::observe;
 use crate::plan::{Fault, Round, round};
 use crate::stage::{DatabaseKind, Stage};
 
-/// How long a round may go without any acknowledged submit, faults included.
-const PATIENCE: Duration = Duration::from_secs(180);
-/// How long reporting may take to catch up when all is quiet.
-const CATCH_UP: Duration = Duration::from_secs(180);
 /// How many interactions are read whole after each round.
 const SAMPLES: usize = 300;
 /// How many findings are written down in full.
@@ -57,6 +53,9 @@ pub struct Plan {
     pub resume: bool,
     /// How many clients.
     pub sizes: Sizes,
+    /// How long a round may go without any acknowledged submit, faults included; also how long agents may take to come to
+    /// rest, and reporting to catch up then.
+    pub patience: Duration,
     /// PostgreSQL without `fsync`: a power cut then loses what was acknowledged, and this must find it.
     pub without_fsync: bool,
 }
@@ -204,6 +203,7 @@ struct Scene {
     look: Client,
     stage: Stage,
     events_before: u64,
+    patience: Duration,
 }
 
 impl Scene {
@@ -216,7 +216,7 @@ impl Scene {
         let floor = Arc::new(Floor::new(stage.url(), format!("crash-{:x}", plan.seed), ledger));
         let clients = Clients::start(&floor, plan.sizes, plan.seed ^ u64::from(first)).await?;
         let look = floor.connect("look", ClientType::MediaServer).await.context("no connection to look")?;
-        Ok(Self { clients, floor, look, stage, events_before: 0 })
+        Ok(Self { clients, floor, look, stage, events_before: 0, patience: plan.patience })
     }
 
     async fn round(
@@ -247,7 +247,8 @@ impl Scene {
         let working = began.elapsed();
         // From here on agents do nothing.
         let floor = Arc::clone(&self.floor);
-        let quiet = timeout(PATIENCE, floor.gate.write()).await.context("the agents do not come to rest")?;
+        let quiet =
+            timeout(self.patience, floor.gate.write()).await.context("the agents do not come to rest")?;
         if let Some(failure) = floor.failure() {
             bail!("{failure}");
         }
@@ -330,10 +331,10 @@ impl Scene {
             if now != last {
                 (last, moved) = (now, Instant::now());
             }
-            if moved.elapsed() > PATIENCE {
-                let refusals = self.floor.take_refusals();
+            if moved.elapsed() > self.patience {
+                let (patience, refusals) = (self.patience, self.floor.take_refusals());
                 bail!(
-                    "no progress for {PATIENCE:?} while waiting for {what}: {now:?}, refusals {refusals:?}"
+                    "no progress for {patience:?} while waiting for {what}: {now:?}, refusals {refusals:?}"
                 );
             }
             sleep(Duration::from_micros(500)).await;
@@ -346,7 +347,7 @@ impl Scene {
     }
 
     async fn until_heard(&self, last: u64) -> anyhow::Result<()> {
-        let give_up = Instant::now() + CATCH_UP;
+        let give_up = Instant::now() + self.patience;
         loop {
             let heard = self.clients.hearing.heard().picture.last();
             if heard >= last {

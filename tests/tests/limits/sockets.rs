@@ -7,6 +7,7 @@ use ixn_proto::{ClientType, GetServerRequest};
 use ixn_tests::wait;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use ixn_tests::ixn_server::{IxnServer, LIMIT};
@@ -17,6 +18,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 /// The beginning of a TLS ClientHello.
 const CLIENT_HELLO: &[u8] = &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 7, 7, 7, 7];
+
+/// Whoever opens a thousand sockets does so alone: a process may often have no more than 1,024 files.
+static MANY_SOCKETS: Mutex<()> = Mutex::const_new(());
 
 async fn connect(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -33,6 +37,7 @@ async fn is_closed(mut stream: TcpStream) {
 
 #[tokio::test]
 async fn a_thousand_silent_sockets_are_closed_and_harm_nobody() {
+    let _turn = MANY_SOCKETS.lock().await;
     let server = IxnServer::start(&["--handshake-timeout=3s"]).await;
     let mut client = server.stream().await;
     client.register(ClientType::MediaServer).await;
@@ -86,6 +91,7 @@ async fn what_is_no_grpc_is_closed_at_once_and_told_once() {
 
 #[tokio::test]
 async fn sockets_beyond_the_limit_are_closed_and_told_once() {
+    let _turn = MANY_SOCKETS.lock().await;
     // One stream and what is spare.
     let server = IxnServer::start(&["--max-connections=1", "--handshake-timeout=1h"]).await;
     let mut open = Vec::new();
