@@ -46,7 +46,8 @@ pub struct Options {
     /// The database: postgres://USER:PASSWORD@HOST/DATABASE or sqlite://PATH. Default: SQLite in the data directory.
     #[arg(long, value_parser = database_url)]
     pub database_url: Option<String>,
-    /// Use the database although it is set up to lose acknowledged work in a crash (fsync or synchronous_commit off).
+    /// Use the database although it is set up to lose acknowledged work in a crash (fsync, synchronous_commit or
+    /// full_page_writes off).
     #[arg(long, action = ArgAction::Set, default_value_t = false, value_name = "true|false")]
     pub allow_unsafe_durability: bool,
     /// Where the embedded database and files for support are kept.
