@@ -38,6 +38,8 @@ async fn the_page_of_the_protocol_says_who_may_send_what_and_what_is_not_impleme
         let client = server.client(client_name, client_type).await;
         for (row, (name, request)) in rows.iter_mut().zip(&requests) {
             let answer = answer_to(&client, name, request.clone()).await;
+            let is_permitted = answer != Some(ErrorCode::NotPermitted);
+            assert_eq!(is_permitted, may_send(client_type, name), "{name} of a {client_name}: {answer:?}");
             row.push_str(match answer {
                 Some(ErrorCode::NotPermitted) => " – |",
                 Some(ErrorCode::NotImplemented) => " not yet |",
@@ -61,6 +63,87 @@ async fn the_page_of_the_protocol_says_who_may_send_what_and_what_is_not_impleme
         .map(|(name, _)| format!("- `{name}`\n"))
         .collect();
     check("protocol.md", &[("requests", table), ("not implemented", missing)].map(owned));
+}
+
+/// Who may not send what. The page is written anew by a command; this is not. What is in no group, everybody may send.
+const NOT_PERMITTED: [(&[ClientType], &[&str]); 5] = [
+    // Work on interactions.
+    (
+        &[ClientType::ReportingEngine],
+        &[
+            "RequestSubmit",
+            "RequestStopProcessing",
+            "RequestPull",
+            "RequestPlaceInQueue",
+            "RequestChangeProperties",
+            "RequestHold",
+            "RequestResume",
+            "RequestPlaceInWorkbin",
+            "RequestLockInteraction",
+            "RequestUnlockInteraction",
+            "RequestMoveInteractions",
+            "RequestCustomReporting",
+        ],
+    ),
+    // What agents do.
+    (
+        &[ClientType::MediaServer, ClientType::RoutingEngine, ClientType::ReportingEngine],
+        &[
+            "RequestAccept",
+            "RequestAgentLogin",
+            "RequestAgentLogout",
+            "RequestAgentAvailable",
+            "RequestAgentNotAvailable",
+            "RequestAddMedia",
+            "RequestRemoveMedia",
+            "RequestNotReadyForMedia",
+            "RequestCancelNotReadyForMedia",
+            "RequestChangeMediaStateReason",
+            "RequestChangeAgentStateReason",
+            "RequestDoNotDisturbOn",
+            "RequestDoNotDisturbOff",
+            "RequestReject",
+            "RequestTransfer",
+            "RequestConference",
+            "RequestIntrude",
+            "RequestLeaveInteraction",
+        ],
+    ),
+    // Reporting.
+    (
+        &[
+            ClientType::AgentApplication,
+            ClientType::MediaServer,
+            ClientType::Proxy,
+            ClientType::RoutingEngine,
+        ],
+        &[
+            "EventCurrentAgentStatus",
+            "RequestStartPlaceAgentStateReporting",
+            "RequestStartPlaceAgentStateReportingAll",
+            "RequestStopPlaceAgentStateReporting",
+            "RequestStopPlaceAgentStateReportingAll",
+        ],
+    ),
+    // Instructions of routers.
+    (
+        &[
+            ClientType::AgentApplication,
+            ClientType::MediaServer,
+            ClientType::Proxy,
+            ClientType::ReportingEngine,
+        ],
+        &["RequestRouteCall"],
+    ),
+    // External services.
+    (
+        &[ClientType::AgentApplication, ClientType::Proxy, ClientType::ReportingEngine],
+        &["Request3rdServer", "Event3rdServerResponse", "Event3rdServerFault"],
+    ),
+];
+
+fn may_send(client_type: ClientType, request: &str) -> bool {
+    !NOT_PERMITTED.iter().any(|(types, requests)| types.contains(&client_type) && requests.contains(&request))
 }
 
 /// The error code of an answer; none when the request was carried out.
@@ -142,21 +225,45 @@ async fn the_page_of_events_shows_the_sequences_that_the_server_emits() {
 }
 
 #[test]
-fn every_link_of_the_manual_leads_to_a_file() {
-    let docs = root().join("docs");
-    for entry in fs::read_dir(&docs).unwrap() {
-        let page = entry.unwrap().path();
-        if page.extension().is_none_or(|extension| extension != "md") {
-            continue;
-        }
-        let text = fs::read_to_string(&page).unwrap();
+fn every_link_leads_to_a_file_and_to_a_heading_in_it() {
+    let mut pages = Vec::new();
+    for folder in ["", "docs", "docs/decisions"] {
+        let entries = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        pages.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    }
+    assert!(pages.len() > 15, "found {pages:?}");
+    let mut wrong = Vec::new();
+    for page in &pages {
+        let text = fs::read_to_string(page).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let file = link.split('#').next().unwrap_or_default();
-            if !file.is_empty() && !file.contains("://") {
-                assert!(docs.join(file).exists(), "{} links to {link}, which is not there", page.display());
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            let is_there = match anchor {
+                "" => target.exists(),
+                _ => fs::read_to_string(&target).is_ok_and(|text| anchors(&text).contains(anchor)),
+            };
+            if !is_there {
+                wrong.push(format!("{} links to {link}", page.display()));
             }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What can stand behind `#` in a link to this page: its headings, as the sites that show Markdown write them.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings =
+        page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    headings
+        .map(|heading| {
+            let letters =
+                heading.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+            letters.map(|letter| if letter == ' ' { '-' } else { letter.to_ascii_lowercase() }).collect()
+        })
+        .collect()
 }
 
 fn root() -> PathBuf {
