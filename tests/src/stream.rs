@@ -4,17 +4,21 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use ixn_proto::client_envelope::Request;
-use ixn_proto::interaction_server_client::InteractionServerClient;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
     ClientEnvelope, ClientMessage, ClientType, ErrorCode, EventAck, RequestFindInteractions,
     RequestRegisterClient, ServerEnvelope, ServerMessage,
 };
+use prost::Message as _;
+use prost::bytes::BufMut as _;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Request as GrpcRequest, Status, Streaming};
 
 use crate::ixn_server::LIMIT;
 
@@ -26,10 +30,50 @@ pub async fn channel(address: SocketAddr) -> Result<Channel, tonic::transport::E
     Endpoint::from_shared(format!("http://{address}"))?.connect().await
 }
 
+const CONNECT: &str = "/ixn.v1.InteractionServer/Connect";
+
+/// Sends bytes as they are and reads what the server says.
+#[derive(Clone, Copy, Debug)]
+struct AnyBytes;
+
+impl Codec for AnyBytes {
+    type Encode = Vec<u8>;
+    type Decode = ServerMessage;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Encoder for AnyBytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, message: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put_slice(&message);
+        Ok(())
+    }
+}
+
+impl Decoder for AnyBytes {
+    type Item = ServerMessage;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<ServerMessage>, Status> {
+        ServerMessage::decode(buffer).map(Some).map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
 /// An open stream.
 #[derive(Debug)]
 pub struct Stream {
-    requests: mpsc::Sender<ClientMessage>,
+    requests: mpsc::Sender<Vec<u8>>,
     messages: Streaming<ServerMessage>,
     read: VecDeque<ServerEnvelope>,
     /// Answers that came before they were asked for.
@@ -44,15 +88,22 @@ impl Stream {
     pub async fn open(address: SocketAddr) -> Result<Self, Status> {
         let (requests, receiver) = mpsc::channel(64);
         let channel = channel(address).await.map_err(|error| Status::from_error(error.into()))?;
-        let mut client = InteractionServerClient::new(channel);
-        let opening = client.connect(ReceiverStream::new(receiver));
+        let mut client = Grpc::new(channel);
+        client.ready().await.map_err(|error| Status::from_error(error.into()))?;
+        let requests_stream = GrpcRequest::new(ReceiverStream::new(receiver));
+        let opening = client.streaming(requests_stream, PathAndQuery::from_static(CONNECT), AnyBytes);
         let messages = timeout(LIMIT, opening).await.expect("an answer to Connect")?.into_inner();
         Ok(Self { requests, messages, read: VecDeque::new(), answers: HashMap::new() })
     }
 
     /// Sends one message.
     pub async fn send(&self, envelopes: Vec<ClientEnvelope>) {
-        let sending = self.requests.send(ClientMessage { envelopes });
+        self.send_bytes(ClientMessage { envelopes }.encode_to_vec()).await;
+    }
+
+    /// Sends one message of these bytes, whatever they are.
+    pub async fn send_bytes(&self, message: Vec<u8>) {
+        let sending = self.requests.send(message);
         // A stream that has ended takes nothing more; what it said is read.
         let _ = timeout(LIMIT, sending).await.expect("the server reads the stream");
     }
