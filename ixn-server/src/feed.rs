@@ -276,7 +276,7 @@ impl Feed {
             let envelope = addressed(envelope, client);
             match follower.outbound.queue(client, envelope) {
                 Ok(()) => {}
-                Err(PushError::Closed) => return false,
+                Err(PushError::Closed | PushError::Dropped) => return false,
                 Err(PushError::Overflow(_)) => {
                     // What waited for the client is lost; only the engine can tell it so.
                     let overflowed = Input::ClientOverflowed(follower.client);

@@ -97,7 +97,7 @@ impl Links {
             link.loads.answered(client.proxy_client_id, reference_id);
         }
         match link.outbound.queue(client.proxy_client_id, envelope) {
-            Ok(()) | Err(PushError::Closed) => Ok(()),
+            Ok(()) | Err(PushError::Closed | PushError::Dropped) => Ok(()),
             Err(PushError::Overflow(Overflow::Client)) => {
                 tracing::warn!(
                     connection = client.connection.0,

@@ -337,12 +337,13 @@ impl Driver {
                     self.links.when_drained(client, &self.around.driver, &self.around.tasks);
                 }
                 Output::Unsubscribe(client) => {
+                    self.around.feed.unsubscribe(client);
                     // The last that the engine has to say about a client.
                     if let Some(link) = self.links.get(client.connection) {
                         link.loads.forget(client.proxy_client_id);
+                        link.outbound.readmit(client.proxy_client_id);
                     }
                     self.request_log.forget(client);
-                    self.around.feed.unsubscribe(client);
                 }
                 Output::Inspected { token, mut response } => {
                     if let InspectionResponse::Sessions(sessions) = &mut *response {

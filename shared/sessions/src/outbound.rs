@@ -1,6 +1,6 @@
 //! The outbound queue of one connection.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -33,7 +33,8 @@ impl Default for Limits {
 /// What overflowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
-    /// This logical client; its queue has been emptied, the others go on.
+    /// This logical client; its queue has been emptied, the others go on. Nothing more is queued for it until it is
+    /// [readmitted](Outbound::readmit): what came behind the hole would look as if nothing were missing.
     Client,
     /// The whole connection.
     Connection,
@@ -45,6 +46,9 @@ pub enum PushError {
     /// The reader is too slow.
     #[error("too much waits for a reader that is too slow")]
     Overflow(Overflow),
+    /// The logical client has overflowed before and has not been readmitted.
+    #[error("too much waited for this client, and it has not been readmitted")]
+    Dropped,
     /// The stream has ended.
     #[error("the stream has ended")]
     Closed,
@@ -68,6 +72,8 @@ struct ClientQueue {
 #[derive(Debug)]
 struct Queues<E> {
     clients: BTreeMap<u32, ClientQueue>,
+    /// Clients that have overflowed.
+    dropped: BTreeSet<u32>,
     /// Clients with something to send, in turn.
     turn: VecDeque<u32>,
     bytes: usize,
@@ -108,6 +114,7 @@ pub struct OutboundStream<E> {
 pub fn outbound<E>(limits: Limits) -> (Outbound<E>, OutboundStream<E>) {
     let queues = Arc::new(Mutex::new(Queues {
         clients: BTreeMap::new(),
+        dropped: BTreeSet::new(),
         turn: VecDeque::new(),
         bytes: 0,
         closed: None,
@@ -123,7 +130,7 @@ impl<E> Outbound<E> {
     /// Queues an encoded envelope for a logical client, behind what already waits for that client, and wakes the stream.
     ///
     /// # Errors
-    /// Too much waits, or the stream has ended.
+    /// Too much waits, or did before; or the stream has ended.
     pub fn push(&self, client: u32, envelope: Bytes) -> Result<(), PushError> {
         self.queue(client, envelope)?;
         self.wake();
@@ -140,15 +147,19 @@ impl<E> Outbound<E> {
         if queues.closed.is_some() || queues.reader_gone {
             return Err(PushError::Closed);
         }
+        if queues.dropped.contains(&client) {
+            return Err(PushError::Dropped);
+        }
         let size = envelope.len();
-        if queues.bytes + size > self.limits.connection_bytes {
+        if queues.bytes + size > self.limits.connection_bytes && queues.bytes > 0 {
             return Err(PushError::Overflow(Overflow::Connection));
         }
-        let Queues { clients, turn, bytes, .. } = &mut *queues;
+        let Queues { clients, dropped, turn, bytes, .. } = &mut *queues;
         let queue = clients.entry(client).or_default();
         if queue.bytes + size > self.limits.client_bytes && !queue.envelopes.is_empty() {
             *bytes -= queue.bytes;
             clients.remove(&client);
+            dropped.insert(client);
             turn.retain(|waiting| *waiting != client);
             self.less_waits.notify_waiters();
             return Err(PushError::Overflow(Overflow::Client));
@@ -170,15 +181,9 @@ impl<E> Outbound<E> {
         }
     }
 
-    /// Forgets what waits for a logical client.
-    pub fn forget(&self, client: u32) {
-        let mut queues = self.queues.lock();
-        if let Some(queue) = queues.clients.remove(&client) {
-            queues.bytes -= queue.bytes;
-            queues.turn.retain(|waiting| *waiting != client);
-        }
-        drop(queues);
-        self.less_waits.notify_waiters();
+    /// Queues again for a logical client that had overflowed.
+    pub fn readmit(&self, client: u32) {
+        self.queues.lock().dropped.remove(&client);
     }
 
     /// Ends the stream once everything that is queued has been sent. The first reason counts.
@@ -396,21 +401,35 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_logical_client_is_dropped_and_the_others_go_on() {
+    fn a_slow_logical_client_hears_nothing_more_until_it_is_readmitted_and_the_others_go_on() {
         let (out, mut stream) = outbound::<()>(limits(4, 100, 100));
         out.push(1, text("abc")).unwrap();
         out.push(2, text("ok")).unwrap();
         assert_eq!(out.push(1, text("def")), Err(PushError::Overflow(Overflow::Client)));
-        let message = block_on(stream.next()).unwrap().unwrap();
-        assert_eq!(envelopes(&message), [b"ok"]);
+        assert_eq!(out.push(1, text("x")), Err(PushError::Dropped));
+        assert_eq!(envelopes(&block_on(stream.next()).unwrap().unwrap()), [b"ok"]);
+        assert_eq!(out.push(1, text("y")), Err(PushError::Dropped));
+        out.readmit(1);
         out.push(1, text("again")).unwrap();
+        assert_eq!(envelopes(&block_on(stream.next()).unwrap().unwrap()), [b"again"]);
     }
 
     #[test]
-    fn one_envelope_larger_than_the_clients_bound_still_passes() {
-        let (out, mut stream) = outbound::<()>(limits(4, 100, 2));
+    fn one_envelope_larger_than_every_bound_still_passes_when_nothing_waits() {
+        let (out, mut stream) = outbound::<()>(limits(4, 8, 2));
         out.push(1, text("a large one")).unwrap();
+        assert_eq!(out.push(2, text("b")), Err(PushError::Overflow(Overflow::Connection)));
         assert_eq!(envelopes(&block_on(stream.next()).unwrap().unwrap()).len(), 1);
+    }
+
+    #[test]
+    fn a_message_is_full_once_it_has_so_many_bytes() {
+        let (out, mut stream) = outbound::<()>(limits(100, 100, 10));
+        for envelope in ["1234", "5678", "9"] {
+            out.push(1, text(envelope)).unwrap();
+        }
+        assert_eq!(envelopes(&block_on(stream.next()).unwrap().unwrap()), [b"1234", b"5678"]);
+        assert_eq!(envelopes(&block_on(stream.next()).unwrap().unwrap()), [b"9"]);
     }
 
     #[test]

@@ -215,6 +215,9 @@ impl Process {
             }
             Output::Unsubscribe(client) => {
                 self.followers.remove(&client);
+                if let Some(link) = self.links.get(&client.connection) {
+                    link.readmit(client.proxy_client_id);
+                }
             }
             Output::AwaitDrain(client) => self.draining.push(client),
             Output::ConfigurationRefused(reason) => panic!("a configuration is refused: {reason}"),
@@ -226,7 +229,7 @@ impl Process {
     fn send(&mut self, client: ClientRef, envelope: Bytes) {
         let Some(link) = self.links.get(&client.connection) else { return };
         match link.push(client.proxy_client_id, envelope) {
-            Ok(()) | Err(PushError::Closed) => {}
+            Ok(()) | Err(PushError::Closed | PushError::Dropped) => {}
             Err(PushError::Overflow(Overflow::Client)) => {
                 self.own_inputs.push(Input::ClientOverflowed(client));
             }
@@ -315,7 +318,7 @@ impl Process {
             append_proxy_client_id(&mut addressed, client.proxy_client_id);
             match link.push(client.proxy_client_id, addressed.freeze()) {
                 Ok(()) => {}
-                Err(PushError::Closed) => return false,
+                Err(PushError::Closed | PushError::Dropped) => return false,
                 Err(PushError::Overflow(_)) => {
                     self.followers.remove(&client);
                     self.step(database, now, Input::ClientOverflowed(client));

@@ -20,6 +20,8 @@ impl Engine {
     /// A client that reads too slowly has lost events: it is dropped and told so.
     pub(crate) fn overflowed(&mut self, client: ClientRef) {
         if !self.sessions.clients.contains_key(&client) {
+            // Whoever registers under this number next must be heard.
+            self.output(Output::Unsubscribe(client));
             return;
         }
         self.forget_clients(&[client]);
