@@ -87,14 +87,19 @@ impl fmt::Display for LogFilter {
 }
 
 impl LogOptions {
-    /// Starts the log of this process, on standard error. A panic becomes a log line too.
+    /// Starts the log of this process, on standard error. A panic becomes a log line too; where the filter lets none of
+    /// these through, it is told as it was before.
     ///
     /// # Errors
     /// The process has a log already.
     pub fn init(&self) -> Result<(), InitLogsError> {
         let terminal = std::io::stderr().is_terminal();
         self.subscriber(std::io::stderr, terminal)?.try_init()?;
-        std::panic::set_hook(Box::new(|panic| {
+        let without_log = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !tracing::enabled!(tracing::Level::ERROR) {
+                return without_log(panic);
+            }
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             let message = panic.payload_as_str().unwrap_or("");
             let backtrace = std::backtrace::Backtrace::capture();
