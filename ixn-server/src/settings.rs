@@ -1,11 +1,12 @@
 //! The settings of ixn-server: a file, overridden by variables (`IXN_…`), overridden by flags.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{ArgAction, Parser, Subcommand};
-use ixn_settings::{ByteSize, Conflict, TimeSpan};
+use ixn_settings::{ByteSize, Conflict, Secret, TimeSpan};
 use ixn_store::StoreError;
 use ixn_telemetry::LogOptions;
 
@@ -46,6 +47,10 @@ pub struct Options {
     /// The database: postgres://USER:PASSWORD@HOST/DATABASE or sqlite://PATH. Default: SQLite in the data directory.
     #[arg(long, value_parser = database_url)]
     pub database_url: Option<String>,
+    /// File that holds the database's password, which takes the place of one in --database-url; read at the start. The
+    /// variable without _FILE holds the password itself.
+    #[arg(long = "database-password-file", value_name = "FILE")]
+    pub database_password: Option<Secret>,
     /// Use the database although it is set up to lose acknowledged work in a crash (fsync, synchronous_commit or
     /// full_page_writes off).
     #[arg(long, action = ArgAction::Set, default_value_t = false, value_name = "true|false")]
@@ -123,11 +128,12 @@ pub enum Command {
 }
 
 impl Options {
-    /// The database's address.
+    /// The database's address, with the password.
     pub fn database(&self) -> String {
-        match &self.database_url {
-            Some(url) => url.clone(),
-            None => format!("sqlite://{}", self.data_dir.join("ixn.db").display()),
+        match (&self.database_url, &self.database_password) {
+            (Some(url), Some(password)) => with_password(url, password),
+            (Some(url), None) => url.clone(),
+            (None, _) => format!("sqlite://{}", self.data_dir.join("ixn.db").display()),
         }
     }
 
@@ -166,6 +172,14 @@ impl Options {
     pub fn conflicts(&self) -> Vec<Conflict> {
         let mut found = Vec::new();
         let Self { listen, health_listen, .. } = self;
+        let scheme =
+            self.database_url.as_deref().and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme);
+        let is_postgres = matches!(scheme, Some("postgres" | "postgresql"));
+        if self.database_password.is_some() && !is_postgres {
+            let message = "only PostgreSQL has a password; give a postgres:// address, or no password";
+            let options = &["database-password-file", "database-url"];
+            found.push(Conflict { options, message: message.to_owned() });
+        }
         if !listen.ip().is_loopback() && !self.allow_unauthenticated {
             let message = format!(
                 "{listen} is reachable from other machines and clients do not authenticate; listen on 127.0.0.1, or say \
@@ -208,6 +222,21 @@ fn database_url(text: &str) -> Result<String, String> {
         Err(StoreError::Address(reason)) => Err(reason),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// The address with this password instead of one that may be in it: a parameter counts more than what stands before '@'.
+fn with_password(url: &str, password: &Secret) -> String {
+    let sign = if url.contains('?') { '&' } else { '?' };
+    let mut address = format!("{}{sign}password=", url.split('#').next().unwrap_or_default());
+    for byte in password.expose().bytes() {
+        if byte.is_ascii_alphanumeric() {
+            address.push(char::from(byte));
+        } else {
+            // A text takes whatever is written to it.
+            let _ = write!(address, "%{byte:02X}");
+        }
+    }
+    address
 }
 
 fn short_id(text: &str) -> Result<String, String> {
@@ -294,6 +323,23 @@ mod tests {
             assert!(refused.len() == 1 && refused[0].contains(expected), "{flag}: {refused:?}");
         }
         assert_eq!(refusals(&["--max-message=64KiB", "--log-retention-size=1073741824B"]), [""; 0]);
+    }
+
+    #[test]
+    fn the_password_of_a_file_takes_the_place_of_the_addresses() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "p/a?s&s#w:o@r+d ä\n").unwrap();
+        let file = format!("--database-password-file={}", file.display());
+        for url in ["postgres://ixn:old@db/ixn", "postgresql://ixn@db/ixn?password=old&application_name=x"] {
+            let options = Options::try_parse_from(["ixn-server", &file, "--database-url", url]).unwrap();
+            let address: sqlx::postgres::PgConnectOptions = options.database().parse().unwrap();
+            let shown = format!("{address:?}");
+            assert!(shown.contains("p/a?s&s#w:o@r+d ä") && !shown.contains("old"), "{shown}");
+            assert!(!format!("{options:?}").contains("p/a?s"), "{options:?}");
+        }
+        let refused = refusals(&[&file, "--database-url=sqlite://ixn.db"]);
+        assert!(refused.len() == 1 && refused[0].contains("only PostgreSQL has a password"), "{refused:?}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What can be wrong with settings.
 
 use std::fmt;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::origin::{Origin, Position};
@@ -64,7 +65,7 @@ impl SettingsError {
             let _ = error.print();
             std::process::exit(if error.use_stderr() { EXIT_CODE } else { 0 });
         }
-        eprintln!("{self}");
+        let _ = writeln!(std::io::stderr(), "{self}");
         std::process::exit(EXIT_CODE)
     }
 }

@@ -30,17 +30,21 @@ impl Layers {
         variable: &dyn Fn(&str) -> Option<OsString>,
         entry: Option<&Entry>,
     ) {
+        self.command = std::mem::take(&mut self.command).mut_arg(&row.id, |option| option.env(None));
         let from_file = entry.and_then(|entry| match &entry.value {
             Value::Nothing => None,
             Value::Text(text) => Some((Origin::File(entry.value_at.clone()), vec![text.clone()], false)),
             Value::List(texts) => Some((Origin::File(entry.value_at.clone()), texts.clone(), true)),
         });
-        let from_variable = variable(&row.variable).map(|value| {
-            let text = value.to_string_lossy().into_owned();
-            (Origin::Variable(row.variable.clone()), vec![text], false)
-        });
+        let from_variable = match variable(&row.variable).map(OsString::into_string).transpose() {
+            Ok(text) => text.map(|text| (Origin::Variable(row.variable.clone()), vec![text], false)),
+            Err(_) if flags.is_some() => None,
+            Err(_) => {
+                let origin = Origin::Variable(row.variable.clone());
+                return self.problem(row, origin, "the value is not UTF-8".to_owned());
+            }
+        };
         let given = from_variable.or(from_file);
-        self.command = std::mem::take(&mut self.command).mut_arg(&row.id, |option| option.env(None));
 
         let secret_itself = row.secret_variable.as_deref().and_then(|name| Some((name, variable(name)?)));
         if let Some((name, secret)) = secret_itself {

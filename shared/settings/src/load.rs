@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::builder::ValueParser;
@@ -75,7 +76,8 @@ pub fn from_process<O: clap::Parser>(prefix: &str, conflicts: Conflicts<O>) -> C
     let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     match check::<O>(prefix, std::env::args_os(), &variables, conflicts) {
         Ok(checked) if checked.settings.print_requested && checked.problems.is_empty() => {
-            print!("{}", checked.settings.effective);
+            // Whoever has read enough may close the pipe.
+            let _ = write!(std::io::stdout(), "{}", checked.settings.effective);
             std::process::exit(0)
         }
         Ok(checked) => checked,

@@ -54,21 +54,23 @@ fn yaml_text(text: &str) -> String {
     if safe_ends && text.chars().all(plain) && text != "null" { text.to_owned() } else { format!("{text:?}") }
 }
 
-/// Hides the password of an address (`scheme://name:password@host`, `password=…`).
+/// Hides the password of an address (`scheme://name:password@host`, `password=…`). Rather too much than too little: a
+/// password that should have been percent-encoded and was not is hidden too.
 pub(crate) fn without_passwords(text: &str) -> String {
+    const HIDDEN: &str = "***";
     let mut shown = text.to_owned();
-    if let Some(start) = shown.find("://").map(|at| at + 3) {
-        let end = shown[start..].find(['/', '?', '#']).map_or(shown.len(), |at| start + at);
-        if let Some(at) = shown[start..end].rfind('@')
-            && let Some(colon) = shown[start..start + at].find(':')
-        {
-            shown.replace_range(start + colon + 1..start + at, "***");
-        }
+    if let Some(start) = shown.find("://").map(|at| at + 3)
+        && let Some(at) = shown[start..].rfind('@')
+        && let Some(colon) = shown[start..start + at].find(':')
+    {
+        shown.replace_range(start + colon + 1..start + at, HIDDEN);
     }
     let key = "password=";
-    if let Some(start) = shown.find(key).map(|at| at + key.len()) {
-        let end = shown[start..].find(['&', ' ', '#']).map_or(shown.len(), |at| start + at);
-        shown.replace_range(start..end, "***");
+    let mut from = 0;
+    while let Some(start) = shown[from..].find(key).map(|at| from + at + key.len()) {
+        let end = shown[start..].find(['&', ' ']).map_or(shown.len(), |at| start + at);
+        shown.replace_range(start..end, HIDDEN);
+        from = start + HIDDEN.len();
     }
     shown
 }
@@ -83,9 +85,13 @@ mod tests {
             ("postgres://ixn:pa:ss@db:5432/ixn", "postgres://ixn:***@db:5432/ixn"),
             ("postgres://ixn:a@b@db/ixn", "postgres://ixn:***@db/ixn"),
             ("postgres://ixn@db:5432/ixn", "postgres://ixn@db:5432/ixn"),
+            ("postgres://ixn:pa/ss@db/ixn", "postgres://ixn:***@db/ixn"),
+            ("postgres://ixn:pa#ss@db/ixn", "postgres://ixn:***@db/ixn"),
+            ("postgres://ixn:pa?ss@db/ixn?ssl=1", "postgres://ixn:***@db/ixn?ssl=1"),
             ("postgres://db/ixn?password=x&user=y", "postgres://db/ixn?password=***&user=y"),
+            ("postgres://db/?password=x#y&sslpassword=z", "postgres://db/?password=***&sslpassword=***"),
             ("host=db password=x user=y", "host=db password=*** user=y"),
-            ("http://localhost:8500/a@b:c", "http://localhost:8500/a@b:c"),
+            ("http://localhost:8500/a:b", "http://localhost:8500/a:b"),
         ] {
             assert_eq!(without_passwords(address), shown);
         }

@@ -118,6 +118,20 @@ impl Given {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf8_is_refused_unless_a_flag_overrides_it() {
+    use std::os::unix::ffi::OsStringExt;
+    let variables = [("IXN_TENANT_SID".into(), OsString::from_vec(vec![b'4', 0xff]))];
+    let problems = |flags: &[&str]| {
+        let flags = std::iter::once("ixn-test").chain(flags.iter().copied()).map(Into::into);
+        let checked = check::<Options>("IXN_", flags, &variables, conflicts);
+        checked.map(|checked| checked.problems.len()).map_err(|error| error.to_string())
+    };
+    assert_eq!(problems(&["--tenant-sid=42"]), Ok(0));
+    assert_eq!(problems(&[]), Err("variable IXN_TENANT_SID: tenant-sid: the value is not UTF-8".to_owned()));
+}
+
 #[test]
 fn a_flag_overrides_a_variable_overrides_the_file_overrides_the_default() {
     let file = "tenant: { sid: 0089 }\nport: 1\nwaiting-limit: 1KiB\nkafka:\n  enabled: true\n";
