@@ -1,7 +1,7 @@
 //! Why an interaction is where it is: what its queue's views make of it, what routing does with it, and for each agent whom
 //! it could go to, why it does not.
 
-use ixn_conditions::{NextChange, Truth};
+use ixn_conditions::Truth;
 use ixn_configuration::Executor;
 use ixn_proto::{
     ConditionResult, ExplainInteractionResponse, Obstacle, RoutingExplanation, TargetExplanation,
@@ -44,20 +44,15 @@ impl Engine {
             Truth::False => ConditionResult::False,
             Truth::Unknown => ConditionResult::Unknown,
         };
-        let may_change_at = match view.condition.next_change(&facts, now_seconds) {
-            NextChange::Never => 0,
-            NextChange::At(at) => at,
-            NextChange::Unpredictable => {
-                now_seconds.saturating_add(i64::try_from(view.check_interval.as_secs()).unwrap_or(i64::MAX))
-            }
-        };
+        let interval_seconds = i64::try_from(view.check_interval.as_secs()).unwrap_or(i64::MAX);
+        let next_change = view.condition.next_change(&facts, now_seconds);
         ViewExplanation {
             view_name: view.name.clone(),
             strategy_name: view.strategy.map(|id| self.strategy_name(id)).unwrap_or_default(),
             enabled: view.enabled,
             condition: view.condition.to_string(),
             result: result as i32,
-            may_change_at,
+            may_change_at: next_change.recheck_at(now_seconds, interval_seconds).unwrap_or_default(),
         }
     }
 

@@ -7,8 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ixn_conditions::NextChange;
-
 use crate::agents::{AgentState, Standing};
 use crate::commit::InteractionKey;
 use crate::engine::Engine;
@@ -314,7 +312,7 @@ fn views_show_what_matches(engine: &Engine) -> Result<(), String> {
         let mut uncertain = due.clone();
         for row in rows(engine).filter(|row| row.queue == view.queue && row.is_visible_to_views()) {
             let facts = row.facts(&engine.vocabulary);
-            if view.condition.next_change(&facts, now_seconds) == NextChange::Unpredictable {
+            if view.condition.next_change(&facts, now_seconds).unpredictable {
                 uncertain.insert(row.key);
             } else if !due.contains(&row.key) && view.condition.evaluate(&facts, now_seconds).is_true() {
                 expected.push((view.order.key(&facts), row.key));

@@ -49,10 +49,10 @@ impl Condition {
         self.predicate.evaluate(&Row { properties, now_seconds })
     }
 
-    /// The first instant after `now_seconds` at which the value may change although the properties do not.
+    /// When the value may change next after `now_seconds` although the properties do not.
     pub fn next_change<P: Properties + ?Sized>(&self, properties: &P, now_seconds: i64) -> NextChange {
         if !self.depends_on_time {
-            return NextChange::Never;
+            return NextChange::NEVER;
         }
         self.predicate.outlook(&Row { properties, now_seconds }).change
     }

@@ -31,6 +31,7 @@
 //! order of submission.
 
 mod condition;
+mod course;
 mod display;
 mod error;
 mod evaluate;

@@ -25,21 +25,21 @@ fn the_value_stays_until_the_next_change() {
         let now = generator.rng.i64(-100..=300);
         let value = condition.evaluate(&row, now);
         let next = condition.next_change(&row, now);
-        let end = match next {
-            NextChange::At(instant) => {
+        if next.unpredictable {
+            assert!(flavour == Flavour::Full, "seed {seed}: {text} can be foreseen");
+            unpredictable += 1;
+            continue;
+        }
+        let end = match next.at {
+            Some(instant) => {
                 assert!(instant > now, "seed {seed}: {text}");
                 changes += 1;
                 real_changes += u64::from(condition.evaluate(&row, instant) != value);
                 instant.min(now + SECONDS)
             }
-            NextChange::Never => {
+            None => {
                 constant += u64::from(condition.depends_on_time());
                 now + SECONDS
-            }
-            NextChange::Unpredictable => {
-                assert!(flavour == Flavour::Full, "seed {seed}: {text} is a straight line");
-                unpredictable += 1;
-                continue;
             }
         };
         for instant in now..end {
@@ -48,12 +48,7 @@ fn the_value_stays_until_the_next_change() {
         }
         // Far away, where numbers leave 64 bits; the last one is the end of the year 9999.
         for instant in [1 << 31, 1 << 33, 1 << 36, 253_402_300_799] {
-            let settled = match next {
-                NextChange::At(change) => instant < change,
-                NextChange::Never => true,
-                NextChange::Unpredictable => false,
-            };
-            if settled {
+            if next.at.is_none_or(|change| instant < change) {
                 let later = condition.evaluate(&row, instant);
                 assert_eq!(
                     later, value,
@@ -79,10 +74,20 @@ fn changes_follow_one_another_to_the_end() {
         let row = generator.row(&schema);
         let mut now = 0;
         let mut steps = 0;
-        while let NextChange::At(instant) = condition.next_change(&row, now) {
+        while let Some(instant) = condition.next_change(&row, now).at {
             now = instant;
             steps += 1;
             assert!(steps < 1_000, "seed {seed}: {text}");
         }
     }
+}
+
+#[test]
+fn what_is_not_foreseen_is_looked_at_again_in_turn() {
+    let again = |at, unpredictable| NextChange { at, unpredictable }.recheck_at(100, 30);
+    assert_eq!(again(Some(110), true), Some(110));
+    assert_eq!(again(Some(150), true), Some(130));
+    assert_eq!(again(Some(150), false), Some(150));
+    assert_eq!(again(None, true), Some(130));
+    assert_eq!(again(None, false), None);
 }

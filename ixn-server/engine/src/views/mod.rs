@@ -8,7 +8,7 @@ mod index;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ixn_conditions::{NextChange, Truth};
+use ixn_conditions::Truth;
 
 use crate::commit::InteractionKey;
 use crate::interaction::Interaction;
@@ -91,14 +91,9 @@ impl Views {
         let facts = interaction.facts(vocabulary);
         let now_seconds = (now.0 / 1000) as i64;
         if view.condition.depends_on_time() {
-            let at = match view.condition.next_change(&facts, now_seconds) {
-                NextChange::Never => None,
-                NextChange::At(seconds) => Some(seconds),
-                NextChange::Unpredictable => {
-                    Some(now_seconds.saturating_add(view.check_interval.as_secs().max(1) as i64))
-                }
-            };
-            if let Some(at) = at {
+            let interval_seconds = view.check_interval.as_secs() as i64;
+            let next_change = view.condition.next_change(&facts, now_seconds);
+            if let Some(at) = next_change.recheck_at(now_seconds, interval_seconds) {
                 index.recheck(interaction.key, at);
             }
         }

@@ -13,7 +13,7 @@ use ixn_conditions::{Property, PropertyRef, Schema, ValueType};
 pub(crate) enum Flavour {
     /// Everything, extreme integers too.
     Full,
-    /// Time only in straight lines: no product or quotient of two changing sides.
+    /// Time only in straight lines, and in these divided by a constant: no product or quotient of two changing sides.
     LinearTime,
     /// What PostgreSQL understands word for word and computes without an error.
     Plain,
@@ -148,6 +148,7 @@ impl Generator {
                 let value_type = self.value_type();
                 Condition::IsNull(self.rng.bool(), self.term(value_type, 3))
             }
+            3 if self.flavour == Flavour::LinearTime && self.rng.bool() => self.quotient(),
             3 | 4 => {
                 let value_type = self.value_type();
                 let operator = self.pick(&["=", "<>", "!=", "<", "<=", ">", ">="]);
@@ -157,6 +158,20 @@ impl Generator {
             6 | 7 => Condition::And(self.conditions(depth)),
             _ => Condition::Or(self.conditions(depth)),
         }
+    }
+
+    /// What is changing divided by a constant, once or twice, beside what stays.
+    fn quotient(&mut self) -> Condition {
+        let mut left = self.term(ValueType::Integer, 2);
+        for _ in 0..self.rng.usize(1..3) {
+            let divisor = Term::Integer(self.pick(&[1, 2, 3, 7, 60]));
+            left = Term::Arithmetic('/', left.into(), divisor.into());
+        }
+        let right = Term::Integer(self.rng.i64(-5..=5));
+        let operator = self.pick(&["=", "<>", "<", "<=", ">", ">="]);
+        let mirrored = self.rng.bool();
+        let (left, right) = if mirrored { (right, left) } else { (left, right) };
+        Condition::Compare(operator, left, right)
     }
 
     fn conditions(&mut self, depth: usize) -> Vec<Condition> {
