@@ -76,6 +76,11 @@ macro_rules! system_properties {
                 match self { $(Self::$variant => $column,)* }
             }
 
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
             /// The type of its values.
             pub fn value_type(self) -> ValueType {
                 match self { $(Self::$variant => ValueType::$value_type,)* }
