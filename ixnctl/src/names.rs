@@ -1,7 +1,7 @@
 //! Names on the command line that the server or the configuration does not know.
 
-use ixn_configuration::nearest;
 use ixn_proto::QueueStatus;
+use ixn_suggestion::did_you_mean;
 
 use crate::exit::Failure;
 
@@ -17,7 +17,7 @@ pub(crate) fn check<'a>(
     let unknown: Vec<String> = named
         .into_iter()
         .filter(|name| !known.contains(name))
-        .map(|name| format!("there is no {kind} '{name}'{}", did_you_mean(name, known)))
+        .map(|name| format!("there is no {kind} '{name}'{}", did_you_mean(name, known.iter().copied())))
         .collect();
     if unknown.is_empty() { Ok(()) } else { Err(Failure::Usage(unknown.join("; "))) }
 }
@@ -34,12 +34,6 @@ pub(crate) fn check_queues<'a>(
     check("queue", named, &known.collect::<Vec<_>>())
 }
 
-/// `: did you mean 'x'?`, or nothing when no known name is near.
-pub(crate) fn did_you_mean(wrong: &str, known: &[&str]) -> String {
-    let near = nearest(wrong, known.iter().copied()).filter(|near| *near != wrong);
-    near.map(|near| format!(": did you mean '{near}'?")).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,7 +42,7 @@ mod tests {
     fn every_unknown_name_is_told_with_a_near_one() {
         assert!(check("queue", ["inbox"], &["inbox", "overflow"]).is_ok());
         let failure = check("queue", ["inbx", "inbox", "vip"], &["inbox", "overflow"]).unwrap_err();
-        let expected = "there is no queue 'inbx': did you mean 'inbox'?; there is no queue 'vip'";
+        let expected = "there is no queue 'inbx'; did you mean 'inbox'?; there is no queue 'vip'";
         assert_eq!(failure.to_string(), expected);
     }
 }

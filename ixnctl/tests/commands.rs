@@ -115,7 +115,7 @@ async fn names_that_there_are_not_are_said_at_once_with_near_ones() {
     let wait = ["agent", "--auto", "--agents", "alice", "--until-empty", "--queue", "inbox,overflw"];
     let queues = ixnctl(&server.url(), &wait).await;
     assert_eq!(code(&queues), 2);
-    assert!(said(&queues).contains("there is no queue 'overflw': did you mean 'overflow'?"), "{queues:?}");
+    assert!(said(&queues).contains("there is no queue 'overflw'; did you mean 'overflow'?"), "{queues:?}");
     let place = ["agent", "--auto", "--agents", "alice", "--done", "place:inbx"];
     assert_eq!(code(&ixnctl(&server.url(), &place).await), 2);
 }
@@ -327,7 +327,7 @@ async fn a_queue_that_there_is_not_is_said_before_anything_is_done() {
         let output = ixnctl(&server.url(), arguments).await;
         assert_eq!(code(&output), 2, "{arguments:?}");
         let said = said(&output);
-        assert!(said.contains("there is no queue 'inbx': did you mean 'inbox'?"), "{arguments:?}: {said}");
+        assert!(said.contains("there is no queue 'inbx'; did you mean 'inbox'?"), "{arguments:?}: {said}");
     }
     assert_eq!(server.world().interactions.len(), 1, "only the first e-mail");
 }

@@ -11,10 +11,10 @@ use ixn_proto::{
     RequestAddMedia, RequestAgentLogin, RequestCancelNotReadyForMedia, RequestPlaceInQueue,
     RequestStopProcessing, ServerEnvelope,
 };
+use ixn_suggestion::did_you_mean;
 use tokio::time::{Instant, sleep};
 
 use super::desk::{Action, Input};
-use crate::names::did_you_mean;
 
 /// The wait between two tries to log in.
 const LOGIN_PAUSE: Duration = Duration::from_millis(250);
@@ -104,9 +104,9 @@ pub(super) async fn log_in(
 
 /// Why an agent cannot log in, with the agent of the configuration who is probably meant, or how to name the media.
 pub(super) fn login_refused(error: &ClientError, agent_id: &str, known_agents: &[String]) -> String {
-    let known: Vec<&str> = known_agents.iter().map(String::as_str).collect();
+    let known = known_agents.iter().map(String::as_str);
     match error.code() {
-        Some(ErrorCode::UnknownAgent) => format!("{error}{}", did_you_mean(agent_id, &known)),
+        Some(ErrorCode::UnknownAgent) => format!("{error}{}", did_you_mean(agent_id, known)),
         Some(ErrorCode::UnknownMediaType) => format!(
             "{error}: name the media with --media, or the server's configuration file with --config; without \
              either they are those of the built-in sample"

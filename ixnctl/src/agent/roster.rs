@@ -99,8 +99,8 @@ mod tests {
             let roster = Roster::new(Some(file.path()), &names(agents), false, &names(media));
             roster.unwrap_err().to_string()
         };
-        let expected = "there is no agent 'alise': did you mean 'alice'?; there is no agent 'xyz'";
+        let expected = "there is no agent 'alise'; did you mean 'alice'?; there is no agent 'xyz'";
         assert_eq!(problem(&["alise", "bob", "xyz"], &[]), expected);
-        assert_eq!(problem(&["bob"], &["emial"]), "there is no media type 'emial': did you mean 'email'?");
+        assert_eq!(problem(&["bob"], &["emial"]), "there is no media type 'emial'; did you mean 'email'?");
     }
 }

@@ -1,8 +1,7 @@
 //! Workbins as an agent names them: `drafts` is his own, `drafts/bob` is bob's. Pure.
 
 use ixn_proto::{WorkbinInfo, WorkbinOwnerType, WorkbinTypeInfo};
-
-use crate::names::did_you_mean;
+use ixn_suggestion::did_you_mean;
 
 /// A workbin as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +36,7 @@ impl WorkbinName {
         let name = &self.workbin_type_id;
         let Some(found) = types.iter().find(|known| known.workbin_type_id == *name) else {
             let known: Vec<&str> = types.iter().map(|known| known.workbin_type_id.as_str()).collect();
-            let near = did_you_mean(name, &known);
+            let near = did_you_mean(name, known.iter().copied());
             let all = if near.is_empty() { format!(": there are {}", known.join(", ")) } else { near };
             return Err(format!("there is no workbin '{name}'{all}"));
         };
@@ -87,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_found_is_said_with_what_there_is() {
-        assert_eq!(info("draft").unwrap_err(), "there is no workbin 'draft': did you mean 'drafts'?");
+        assert_eq!(info("draft").unwrap_err(), "there is no workbin 'draft'; did you mean 'drafts'?");
         assert!(info("xyz").unwrap_err().ends_with("there are drafts, desk, returned"));
         assert_eq!(
             info("returned").unwrap_err(),

@@ -1,6 +1,6 @@
 //! The fields of a JSON object by their names in the protocol, or in the vendor's spelling.
 
-use ixn_configuration::nearest;
+use ixn_suggestion::nearest;
 
 use super::json::Json;
 

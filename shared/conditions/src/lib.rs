@@ -44,7 +44,6 @@ mod outlook;
 mod parser;
 mod property;
 mod schema;
-mod suggestion;
 mod timestamp;
 
 pub use condition::{Condition, Equality};

@@ -1,11 +1,12 @@
 //! Tokens → checked values: literals, properties, functions and arithmetic, with their types.
 
+use ixn_suggestion::nearest;
+
 use crate::error::{ConditionErrorKind as Kind, Mistake, quoted};
 use crate::expression::{ArithmeticOperator, Number, Text};
 use crate::lexer::{Token, out_of_range};
 use crate::parser::{Parsed, Parser, is_keyword};
 use crate::property::why_not_usable;
-use crate::suggestion::nearest;
 use crate::{Property, PropertyRef, ValueType, timestamp};
 
 /// A value in the text: what it is and where it begins.

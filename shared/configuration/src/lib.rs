@@ -25,7 +25,6 @@ mod problem;
 mod reading;
 mod routing;
 mod skill_expression;
-mod suggestion;
 mod watch;
 
 pub use agents::{Agent, AgentGroup, CapacityRule, Skill};
@@ -36,7 +35,6 @@ pub use options::{MultipleConnections, Options};
 pub use problem::{Position, Problem, Problems, TextProblem};
 pub use routing::{Executor, Step, Strategy, Target};
 pub use skill_expression::SkillExpression;
-pub use suggestion::nearest;
 pub use watch::{ConfigurationFile, Reading};
 
 /// The sample configuration as text: a good example to copy, with comments.

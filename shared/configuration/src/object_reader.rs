@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use ixn_suggestion::nearest;
 use serde::de::value::StrDeserializer;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, Expected, IntoDeserializer,
@@ -16,7 +17,6 @@ use serde::de::{
 
 use crate::Position;
 use crate::document::{Entry, Node, Value};
-use crate::suggestion::nearest;
 
 /// Fields that were cut out, by the place of their mapping: that they are missing then is no mistake of its own.
 type CutFields = BTreeSet<(Position, String)>;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ixn_suggestion::nearest;
 use serde::de::DeserializeOwned;
 
 use crate::check::check;
@@ -9,7 +10,6 @@ use crate::document::{Node, Value};
 use crate::kind::Kind;
 use crate::object_reader::read_object;
 use crate::origin::Origin;
-use crate::suggestion::nearest;
 use crate::{Configuration, Position, Problem, Problems};
 
 impl Configuration {

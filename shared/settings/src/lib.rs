@@ -63,7 +63,6 @@ mod load;
 mod origin;
 mod print;
 mod secret;
-mod suggestion;
 mod time_span;
 mod variables;
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::builder::ValueParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use ixn_suggestion::nearest;
 
 use crate::conflict::{Conflict, Conflicts};
 use crate::error::{Problem, SettingsError};
@@ -17,7 +18,6 @@ use crate::layers::Layers;
 use crate::origin::Origin;
 use crate::print::{EffectiveSetting, EffectiveSettings, without_passwords};
 use crate::secret::Secret;
-use crate::suggestion::nearest;
 use crate::variables::{UnknownVariable, unknown_variables};
 
 const SETTINGS: &str = "settings";

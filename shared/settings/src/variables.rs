@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 
-use crate::suggestion::nearest;
+use ixn_suggestion::nearest;
 
 /// A variable that begins like a setting and sets nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]

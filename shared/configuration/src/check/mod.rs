@@ -7,9 +7,10 @@ mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ixn_suggestion::did_you_mean;
+
 use crate::kind::Kind;
 use crate::origin::{Origin, Place};
-use crate::suggestion::did_you_mean;
 use crate::{Configuration, Position, Problem, SkillExpression, TextProblem};
 
 /// The longest name of an object.
