@@ -12,7 +12,7 @@ use crate::{Configuration, SkillExpression, Strategy, Target};
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Skill {
     /// The name in skill expressions; in quotes there when it has other characters than letters, digits,
-    /// underscores and dots.
+    /// underscores and dots, begins with a digit, or is `and` or `or`.
     pub name: String,
 }
 

@@ -32,24 +32,21 @@ pub(crate) fn text(duration: Duration) -> String {
 /// Reads a duration; `bare_unit_ms` is the length of the unit of a number without one.
 fn parse(text: &str, bare_unit_ms: u64) -> Option<Duration> {
     let mut rest = text.trim();
-    if rest.is_empty() {
-        return None;
-    }
-    let mut total_ms = 0_u64;
+    let mut total_ms = None;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let number: u64 = rest[..digits].parse().ok()?;
         rest = rest[digits..].trim_start();
         let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-        let unit_ms = if letters == 0 && rest.is_empty() && total_ms == 0 {
+        let unit_ms = if letters == 0 && rest.is_empty() && total_ms.is_none() {
             bare_unit_ms
         } else {
             UNITS.iter().find(|(unit, _)| *unit == &rest[..letters])?.1
         };
-        total_ms = total_ms.checked_add(number.checked_mul(unit_ms)?)?;
+        total_ms = Some(total_ms.unwrap_or(0_u64).checked_add(number.checked_mul(unit_ms)?)?);
         rest = rest[letters..].trim_start();
     }
-    Some(Duration::from_millis(total_ms))
+    total_ms.map(Duration::from_millis)
 }
 
 struct DurationVisitor {
@@ -186,9 +183,18 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_duration() {
-        for written in
-            ["", "s", "-3s", "1.5h", "3 weeks", "5m", "1h30", "99999999999999999999s", "9999999999999999d"]
-        {
+        for written in [
+            "",
+            "s",
+            "-3s",
+            "1.5h",
+            "3 weeks",
+            "5m",
+            "1h30",
+            "0h30",
+            "99999999999999999999s",
+            "9999999999999999d",
+        ] {
             assert_eq!(parse(written, SECOND_MS), None, "{written}");
         }
     }

@@ -24,6 +24,7 @@ mod origin;
 mod problem;
 mod reading;
 mod routing;
+mod schema;
 mod skill_expression;
 mod watch;
 
@@ -56,6 +57,8 @@ impl Configuration {
     /// The JSON Schema of the file, for editors that complete and check while one types.
     #[must_use]
     pub fn json_schema() -> serde_json::Value {
-        schemars::schema_for!(Configuration).to_value()
+        let mut schema = schemars::schema_for!(Configuration).to_value();
+        schema::as_it_is_read(&mut schema);
+        schema
     }
 }

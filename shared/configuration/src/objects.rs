@@ -12,7 +12,7 @@ use crate::{Agent, AgentGroup, CapacityRule, Options, Skill, Strategy};
 
 /// All configuration objects of one tenant.
 ///
-/// Names are 1 to 255 characters without control characters and without blanks at either end, upper
+/// Names are 1 to 256 bytes of UTF-8 without control characters and without blanks at either end, upper
 /// and lower case differ, and a name is given once per kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -65,7 +65,8 @@ pub struct MediaType {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CustomProperty {
     /// The key in the user data; upper and lower case differ. In a condition it is written as it is, or
-    /// in brackets when it has other characters than letters, digits and underscores: `[Order no.]`.
+    /// in brackets when it has other characters than letters, digits and underscores, begins with a digit, or is
+    /// a word of the language such as `in`: `[Order no.]`.
     pub name: String,
     /// What values it has. A value that is not of this type counts as missing in conditions.
     #[serde(rename = "type")]

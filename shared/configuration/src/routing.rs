@@ -53,8 +53,8 @@ pub struct Step {
     /// Whom the step adds: the agents of all targets together.
     pub targets: Vec<Target>,
     /// How long to wait before the next step, or after the last one before the overflow queue. A bare
-    /// number is seconds. Needed by every step but the last; without an overflow queue the last step lasts,
-    /// whatever this says. 1s to 525600min.
+    /// number is seconds. Needed by every step but the last; on the last one it goes with an overflow queue, neither
+    /// without the other. 1s to 525600min.
     #[serde(
         default,
         deserialize_with = "duration::optional::in_seconds",

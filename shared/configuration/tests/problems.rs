@@ -235,15 +235,35 @@ fn what_would_have_no_effect_is_no_field() {
 
 #[test]
 fn names_are_checked() {
-    let long = "x".repeat(256);
+    let (fits, long) = ("ä".repeat(128), "ä".repeat(129));
     assert_problems(
-        &format!("queues:\n  - name: \"\"\n  - name: \" a\"\n  - name: \"a\\0b\"\n  - name: {long}\n"),
+        &format!(
+            "queues:\n  - name: \"\"\n  - name: \" a\"\n  - name: \"a\\0b\"\n  - name: {long}\n  - name: {fits}\n"
+        ),
         &[
             "ixn.yaml:2:11: queue no. 1: name: the name is empty",
             "ixn.yaml:3:11: queue ' a': name: a name has no blanks at its beginning or end",
             "ixn.yaml:4:11: queue 'a\0b': name: a name has no control characters",
-            &format!("ixn.yaml:5:11: queue '{long}': name: a name has at most 255 characters, this has 256"),
+            &format!(
+                "ixn.yaml:5:11: queue '{long}': name: this name has at most 256 bytes, and here it has 258"
+            ),
         ],
+    );
+    let (fits, long) = ("x".repeat(243), "x".repeat(244));
+    assert_problems(
+        &format!(
+            "queues: [{{name: q}}]\nworkbins:\n  - {{name: {fits}, owner: agent}}\n  - {{name: {long}, owner: agent}}\n  \
+             - {{name: {long}y, owner: agent, queue: q}}\n"
+        ),
+        &[&format!(
+            "ixn.yaml:4:12: workbin '{long}': name: its private queue has the name of the workbin and '/PrivateQueue', \
+             257 bytes; at most 256 are possible, so shorten the name or give the workbin a queue"
+        )],
+    );
+    let long = "e".repeat(129);
+    assert_problems(
+        &format!("strategies:\n  - {{name: s, executor: {{external: {long}}}}}\n"),
+        &["ixn.yaml:2:36: strategy 's': executor: this name has at most 128 bytes, and here it has 129"],
     );
 }
 

@@ -27,6 +27,50 @@ fn the_shipped_schema_is_current() {
     assert!(shipped == current, "{SCHEMA} is not current; run this test with {REWRITE}=1");
 }
 
+/// As an editor sees a file: by YAML alone, without the types.
+fn is_valid(text: &str) -> Result<(), String> {
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("schema.json", Configuration::json_schema()).unwrap();
+    let schema = compiler.compile("schema.json", &mut schemas).unwrap();
+    let document: Value = serde_saphyr::from_str(text).unwrap();
+    schemas.validate(&document, schema).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_schema_takes_what_the_reader_takes() {
+    let nothing: String = ["options", "media-types", "queues", "views", "agents", "agent-groups", "skills"]
+        .map(|section| format!("{section}:\n"))
+        .concat();
+    let numbers = "agents: [{id: 42, first-name: 1, skills: }, {id: 0042}]
+agent-groups: [{name: 7, agents: [42]}, {name: x, agents: }]
+queues: [{name: 1.5}]
+strategies: [{name: s, steps: [{targets: [{agent: 42}]}]}]
+views: [{name: v, queue: 1.5, strategy: s}]
+";
+    for text in [ixn_configuration::SAMPLE, EVERY_FIELD, &nothing, numbers] {
+        Configuration::parse(text, "x.yaml").unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+        is_valid(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_the_reader_refuses() {
+    for text in [
+        "queue: []",
+        "queues: [{}]",
+        "queues: [{name: q, completed: 1}]",
+        "queues: [{name: q, description: [x]}]",
+        "agents: [{id: a, skills: {Billing: x}}]",
+        "media-types: [{name: email, handling-timeout: 3 weeks}]",
+        "custom-properties: [{name: p, type: 3}]",
+        "strategies: [{name: s, steps: [{targets: [{agents: x}]}]}]",
+    ] {
+        assert!(Configuration::parse(text, "x.yaml").is_err(), "{text}");
+        assert!(is_valid(text).is_err(), "{text}");
+    }
+}
+
 #[test]
 fn every_field_of_the_schema_is_read_and_documented() {
     let configuration = every_field();

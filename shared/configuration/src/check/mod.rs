@@ -13,8 +13,11 @@ use crate::kind::Kind;
 use crate::origin::{Origin, Place};
 use crate::{Configuration, Position, Problem, SkillExpression, TextProblem};
 
-/// The longest name of an object.
-const MAX_NAME_CHARACTERS: usize = 255;
+/// The longest name of an object: the longest that a request can hold.
+const MAX_NAME_BYTES: usize = 256;
+
+/// The longest name of a client, and so of a routing engine.
+const MAX_CLIENT_NAME_BYTES: usize = 128;
 
 /// How many references get a suggestion: each is a search through all names.
 const MAX_SUGGESTIONS: usize = 20;
@@ -121,7 +124,7 @@ impl Checker<'_> {
             let way = [Place::Field(kind.name_field())];
             for (index, name) in self.names.get(&kind).cloned().unwrap_or_default().into_iter().enumerate() {
                 let object = Object { kind, index };
-                if let Some(message) = wrong_name(name) {
+                if let Some(message) = wrong_name(name, MAX_NAME_BYTES) {
                     self.report(object, &way, format!("{}: {message}", kind.name_field()));
                 }
                 if let Some(first) = first_index.get(name) {
@@ -196,13 +199,13 @@ impl Checker<'_> {
 }
 
 /// A sentence when this is no name for an object.
-fn wrong_name(name: &str) -> Option<String> {
+fn wrong_name(name: &str, most_bytes: usize) -> Option<String> {
     if name.is_empty() {
         return Some("the name is empty".to_owned());
     }
-    let characters = name.chars().count();
-    if characters > MAX_NAME_CHARACTERS {
-        return Some(format!("a name has at most {MAX_NAME_CHARACTERS} characters, this has {characters}"));
+    let bytes = name.len();
+    if bytes > most_bytes {
+        return Some(format!("this name has at most {most_bytes} bytes, and here it has {bytes}"));
     }
     if name.chars().any(char::is_control) {
         return Some("a name has no control characters".to_owned());

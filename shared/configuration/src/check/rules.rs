@@ -5,7 +5,7 @@ use std::time::Duration;
 use ixn_conditions::{Condition, Order, Schema, SchemaError};
 
 use super::conditions::Conditions;
-use super::{Checker, Object, wrong_name};
+use super::{Checker, MAX_CLIENT_NAME_BYTES, MAX_NAME_BYTES, Object, wrong_name};
 use crate::agents::{MAX_CAPACITY, MAX_SKILL_LEVEL};
 use crate::kind::Kind;
 use crate::options::{HANDLING_RANGE, LONGEST, MAX_SUBMITTED, duration_out_of_range, number_out_of_range};
@@ -97,8 +97,17 @@ impl Checker<'_> {
     fn workbins(&mut self, conditions: &Conditions) {
         for (index, workbin) in self.configuration.workbins.iter().enumerate() {
             let object = Object { kind: Kind::Workbin, index };
-            if let Some(queue) = &workbin.queue {
-                self.reference(object, &[Field("queue")], Kind::Queue, queue);
+            let queue_bytes = workbin.queue_name().len();
+            match &workbin.queue {
+                Some(queue) => self.reference(object, &[Field("queue")], Kind::Queue, queue),
+                None if queue_bytes > MAX_NAME_BYTES && workbin.name.len() <= MAX_NAME_BYTES => {
+                    let message = format!(
+                        "name: its private queue has the name of the workbin and '/PrivateQueue', {queue_bytes} bytes; at \
+                         most {MAX_NAME_BYTES} are possible, so shorten the name or give the workbin a queue"
+                    );
+                    self.report(object, &[Field("name")], message);
+                }
+                None => {}
             }
             self.condition(object, "order", conditions.mistakes(&workbin.order, Order::parse));
         }
@@ -123,7 +132,7 @@ impl Checker<'_> {
     }
 
     fn external(&mut self, object: Object, strategy: &Strategy, engine: &str) {
-        if let Some(message) = wrong_name(engine) {
+        if let Some(message) = wrong_name(engine, MAX_CLIENT_NAME_BYTES) {
             self.report(object, &[Field("executor"), Field("external")], format!("executor: {message}"));
         }
         let has = |field: &str| {
@@ -194,7 +203,8 @@ impl Checker<'_> {
             if let Some(rule) = &agent.capacity_rule {
                 self.reference(object, &[Field("capacity-rule")], Kind::CapacityRule, rule);
             }
-            if let Some(message) = agent.default_place.as_deref().and_then(wrong_name) {
+            let place = agent.default_place.as_deref();
+            if let Some(message) = place.and_then(|place| wrong_name(place, MAX_NAME_BYTES)) {
                 self.report(object, &[Field("default-place")], format!("default-place: {message}"));
             }
         }
