@@ -88,29 +88,37 @@ fn every_event_survives_with_all_its_fields() {
 
 #[test]
 fn every_message_of_the_inspection_survives() {
-    fn survives<M: prost::Message + Default>(name: &str) {
+    fn survives<M: prost::Message + Default>(name: &'static str) -> String {
         let descriptor = pool().get_message_by_name(&format!("ixn.v1.{name}")).unwrap();
         let message = filled(&descriptor, 5, &mut 0);
         let typed = M::decode(&message.encode_to_vec()[..]).unwrap();
         let again = DynamicMessage::decode(descriptor, &typed.encode_to_vec()[..]).unwrap();
         assert!(again == message, "{name} did not survive");
+        name.to_owned()
     }
-    survives::<ListQueuesRequest>("ListQueuesRequest");
-    survives::<ListQueuesResponse>("ListQueuesResponse");
-    survives::<ListViewsRequest>("ListViewsRequest");
-    survives::<ListViewsResponse>("ListViewsResponse");
-    survives::<ListStrategiesRequest>("ListStrategiesRequest");
-    survives::<ListStrategiesResponse>("ListStrategiesResponse");
-    survives::<ListAgentsRequest>("ListAgentsRequest");
-    survives::<ListAgentsResponse>("ListAgentsResponse");
-    survives::<ListSessionsRequest>("ListSessionsRequest");
-    survives::<ListSessionsResponse>("ListSessionsResponse");
-    survives::<ListInteractionsRequest>("ListInteractionsRequest");
-    survives::<ListInteractionsResponse>("ListInteractionsResponse");
-    survives::<GetInteractionRequest>("GetInteractionRequest");
-    survives::<GetInteractionResponse>("GetInteractionResponse");
-    survives::<GetServerRequest>("GetServerRequest");
-    survives::<GetServerResponse>("GetServerResponse");
+    let survivors = BTreeSet::from([
+        survives::<ListQueuesRequest>("ListQueuesRequest"),
+        survives::<ListQueuesResponse>("ListQueuesResponse"),
+        survives::<ListViewsRequest>("ListViewsRequest"),
+        survives::<ListViewsResponse>("ListViewsResponse"),
+        survives::<ListStrategiesRequest>("ListStrategiesRequest"),
+        survives::<ListStrategiesResponse>("ListStrategiesResponse"),
+        survives::<ListAgentsRequest>("ListAgentsRequest"),
+        survives::<ListAgentsResponse>("ListAgentsResponse"),
+        survives::<ListSessionsRequest>("ListSessionsRequest"),
+        survives::<ListSessionsResponse>("ListSessionsResponse"),
+        survives::<ListInteractionsRequest>("ListInteractionsRequest"),
+        survives::<ListInteractionsResponse>("ListInteractionsResponse"),
+        survives::<GetInteractionRequest>("GetInteractionRequest"),
+        survives::<GetInteractionResponse>("GetInteractionResponse"),
+        survives::<GetServerRequest>("GetServerRequest"),
+        survives::<GetServerResponse>("GetServerResponse"),
+        survives::<ExplainInteractionRequest>("ExplainInteractionRequest"),
+        survives::<ExplainInteractionResponse>("ExplainInteractionResponse"),
+    ]);
+    let service = pool().get_service_by_name("ixn.v1.Inspection").unwrap();
+    let methods = service.methods().flat_map(|method| [method.input(), method.output()]);
+    assert_eq!(survivors, methods.map(|message| message.name().to_owned()).collect());
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 use super::{Entry, KeyValueError, KeyValueList, Value};
 
+/// How much of a key an error repeats: enough to find it, however long it is.
+const SHOWN_CHARACTERS: usize = 64;
+
 /// What a list may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -37,7 +40,7 @@ impl KeyValueList {
     /// The first thing that is malformed or over a limit.
     pub fn check(&self, limits: &Limits) -> Result<Summary, KeyValueError> {
         self.walk(limits, |entry| match entry.value {
-            Value::None => Err(KeyValueError::NoValue { key: entry.key.to_owned() }),
+            Value::None => Err(KeyValueError::NoValue { key: shown(entry.key) }),
             _ => Ok(()),
         })
     }
@@ -72,7 +75,7 @@ impl KeyValueList {
                 return Err(KeyValueError::TooManyEntries { limit: limits.entries });
             }
             if entry.key.contains('\0') {
-                return Err(KeyValueError::NulInKey { key: entry.key.to_owned() });
+                return Err(KeyValueError::NulInKey { key: shown(entry.key) });
             }
             check_value(&entry)?;
             if let Value::List(list) = entry.value {
@@ -84,5 +87,12 @@ impl KeyValueList {
             }
         }
         Ok(summary)
+    }
+}
+
+fn shown(key: &str) -> String {
+    match key.char_indices().nth(SHOWN_CHARACTERS) {
+        Some((end, _)) => format!("{}…", key.get(..end).unwrap_or_default()),
+        None => key.to_owned(),
     }
 }

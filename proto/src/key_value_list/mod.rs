@@ -55,13 +55,13 @@ pub enum KeyValueError {
     /// A key holds the byte 0.
     #[error("the key {key:?} holds a NUL byte: remove it")]
     NulInKey {
-        /// The key.
+        /// The key, a long one cut.
         key: String,
     },
     /// An entry has no value, or one of a kind that this version does not know.
     #[error("the key {key:?} has no value of a known kind: set text, integer, binary or list")]
     NoValue {
-        /// The key.
+        /// The key, a long one cut.
         key: String,
     },
     /// An entry has more than one value or key.

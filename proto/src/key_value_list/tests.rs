@@ -250,6 +250,14 @@ fn what_cannot_be_kept_is_named() {
     assert_eq!(check(b"\x0a\x06\x0a\x01k\x12\x01\xff"), Err(KeyValueError::NotUtf8 { what: "text" }));
     assert_eq!(check(b"\x0a\x07\x0a\x01k\x18\x02\x18\x02"), Err(KeyValueError::SeveralValues));
     assert_eq!(check(b"\x0a\x09\x0a"), Err(KeyValueError::Malformed { at: 0, within: 3 }));
+    // A field that is read and is none of a list, or of an entry.
+    assert_eq!(check(b"\x0a\x02\x12\x00\x08\x01"), Err(KeyValueError::Malformed { at: 4, within: 6 }));
+    assert_eq!(check(b"\x0a\x04\x0a\x00\x10\x01"), Err(KeyValueError::Malformed { at: 2, within: 4 }));
+    let long = KeyValueList::from_entries([("k".repeat(1_000_000).as_str(), Value::None)]);
+    assert!(
+        long.check(&Limits::default()).unwrap_err().to_string().len() < 200,
+        "a long key is repeated whole"
+    );
     let keys_alone = KeyValueList::from_entries([("k", Value::None)]);
     assert_eq!(keys_alone.check_keys(&Limits::default()).unwrap().entries, 1);
 }

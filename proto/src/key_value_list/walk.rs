@@ -180,16 +180,19 @@ enum Content<'a> {
 #[derive(Clone)]
 struct Fields<'a> {
     whole: &'a [u8],
+    /// Where the field begins that was read last.
+    last: usize,
     at: usize,
 }
 
 impl<'a> Fields<'a> {
     const fn new(whole: &'a [u8]) -> Self {
-        Self { whole, at: 0 }
+        Self { whole, last: 0, at: 0 }
     }
 
+    /// The mistake of the field that was read last.
     const fn malformed(&self) -> KeyValueError {
-        KeyValueError::Malformed { at: self.at, within: self.whole.len() }
+        KeyValueError::Malformed { at: self.last, within: self.whole.len() }
     }
 
     const fn stop(&mut self) {
@@ -200,6 +203,7 @@ impl<'a> Fields<'a> {
         if self.at >= self.whole.len() {
             return None;
         }
+        self.last = self.at;
         let rest = self.whole.get(self.at..).unwrap_or_default();
         match read_field(rest) {
             Some((field, after)) => {
