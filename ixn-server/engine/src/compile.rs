@@ -130,7 +130,7 @@ pub(crate) fn schema(setup: &Setup, words: &ConfiguredNames) -> Result<Schema, C
             Some(CustomType::Timestamp) => ValueType::Timestamp,
             Some(CustomType::Text) | None => ValueType::Text,
         };
-        schema = schema.with_custom(words.custom_properties.name(id), value_type)?;
+        schema.add_custom(words.custom_properties.name(id), value_type)?;
     }
     Ok(schema)
 }

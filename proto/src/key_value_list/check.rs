@@ -22,23 +22,12 @@ impl Default for Limits {
     }
 }
 
-/// What a checked list holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// The number of levels; an empty list has 1.
-    pub depth: usize,
-    /// The number of entries, nested ones counted.
-    pub entries: usize,
-    /// The size of the encoded list, bytes.
-    pub bytes: usize,
-}
-
 impl KeyValueList {
-    /// Walks the whole list and says what it holds. It allocates no more than one small cursor per level.
+    /// Walks the whole list. It allocates no more than one small cursor per level.
     ///
     /// # Errors
     /// The first thing that is malformed or over a limit.
-    pub fn check(&self, limits: &Limits) -> Result<Summary, KeyValueError> {
+    pub fn check(&self, limits: &Limits) -> Result<(), KeyValueError> {
         self.walk(limits, |entry| match entry.value {
             Value::None => Err(KeyValueError::NoValue { key: shown(entry.key) }),
             _ => Ok(()),
@@ -49,7 +38,7 @@ impl KeyValueList {
     ///
     /// # Errors
     /// The first thing that is malformed or over a limit.
-    pub fn check_keys(&self, limits: &Limits) -> Result<Summary, KeyValueError> {
+    pub fn check_keys(&self, limits: &Limits) -> Result<(), KeyValueError> {
         self.walk(limits, |_| Ok(()))
     }
 
@@ -57,12 +46,12 @@ impl KeyValueList {
         &self,
         limits: &Limits,
         check_value: impl Fn(&Entry<'_>) -> Result<(), KeyValueError>,
-    ) -> Result<Summary, KeyValueError> {
+    ) -> Result<(), KeyValueError> {
         let bytes = self.encoded.len();
         if bytes > limits.bytes {
             return Err(KeyValueError::TooLarge { bytes, limit: limits.bytes });
         }
-        let mut summary = Summary { depth: 1, entries: 0, bytes };
+        let mut entries = 0_usize;
         let mut levels = vec![self.entries()];
         while let Some(level) = levels.last_mut() {
             let Some(entry) = level.next() else {
@@ -70,8 +59,8 @@ impl KeyValueList {
                 continue;
             };
             let entry = entry?;
-            summary.entries += 1;
-            if summary.entries > limits.entries {
+            entries += 1;
+            if entries > limits.entries {
                 return Err(KeyValueError::TooManyEntries { limit: limits.entries });
             }
             if entry.key.contains('\0') {
@@ -83,10 +72,9 @@ impl KeyValueList {
                     return Err(KeyValueError::TooDeep { limit: limits.depth });
                 }
                 levels.push(list.entries());
-                summary.depth = summary.depth.max(levels.len());
             }
         }
-        Ok(summary)
+        Ok(())
     }
 }
 

@@ -26,7 +26,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-pub use check::{Limits, Summary};
+pub use check::Limits;
 pub use walk::{Entries, Entry, ListView, Value};
 
 /// A key-value list, encoded. Cloning is cheap. Two lists are equal when their bytes are.
@@ -134,11 +134,6 @@ impl KeyValueList {
     /// The integer of the first entry with this key; `None` also when its value is not an integer.
     pub fn get_integer(&self, key: &str) -> Option<i64> {
         self.view().get_integer(key)
-    }
-
-    /// The list of the first entry with this key; `None` also when its value is not a list.
-    pub fn get_list(&self, key: &str) -> Option<ListView<'_>> {
-        self.view().get_list(key)
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-
-use super::{KeyValueError, KeyValueList};
+use super::KeyValueError;
 
 /// Field 1 of the list, length-delimited.
 pub(super) const ENTRIES_KEY: u8 = 0x0a;
@@ -83,19 +81,6 @@ impl<'a> ListView<'a> {
             Value::Integer(integer) => Some(integer),
             _ => None,
         }
-    }
-
-    /// The list of the first entry with this key; `None` also when its value is not a list.
-    pub fn get_list(&self, key: &str) -> Option<ListView<'a>> {
-        match self.get(key)? {
-            Value::List(list) => Some(list),
-            _ => None,
-        }
-    }
-
-    /// A list of its own with the same entries.
-    pub fn to_list(&self) -> KeyValueList {
-        KeyValueList::from_encoded(Bytes::copy_from_slice(self.encoded))
     }
 }
 

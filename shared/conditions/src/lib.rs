@@ -46,7 +46,7 @@ mod property;
 mod schema;
 mod timestamp;
 
-pub use condition::{Condition, Equality};
+pub use condition::Condition;
 pub use error::{ConditionError, ConditionErrorKind};
 pub use evaluate::Truth;
 pub use order::{Order, OrderKey};

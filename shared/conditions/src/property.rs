@@ -53,17 +53,15 @@ pub trait Properties {
 }
 
 macro_rules! system_properties {
-    ($($variant:ident = $id:literal, $column:literal, $value_type:ident, $meaning:literal;)*) => {
-        /// A system property (the business properties Priority and ServiceObjective included). The number of a
-        /// property never changes.
+    ($($variant:ident = $column:literal, $value_type:ident, $meaning:literal;)*) => {
+        /// A system property (the business properties Priority and ServiceObjective included).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
         pub enum Property {
-            $(#[doc = $meaning] $variant = $id,)*
+            $(#[doc = $meaning] $variant,)*
         }
 
         impl Property {
-            /// All of them, by number.
+            /// All of them.
             pub const ALL: &'static [Property] = &[$(Self::$variant,)*];
 
             /// The protocol's name, such as `MediaType`.
@@ -90,40 +88,40 @@ macro_rules! system_properties {
 }
 
 system_properties! {
-    InteractionId = 0, "id", Text, "The interaction's id.";
-    ParentId = 1, "parent_id", Text, "The parent interaction's id.";
-    ExternalId = 2, "external_id", Text, "The id in an outer system.";
-    TenantId = 3, "tenant_id", Integer, "The tenant's number.";
-    MediaType = 4, "media_type", Text, "The media type's name.";
-    InteractionType = 5, "type", Text, "Inbound, Outbound or Internal.";
-    InteractionSubtype = 6, "subtype", Text, "Such as InboundNew or OutboundReply.";
-    InteractionState = 7, "state", Integer, "0 queued, 1 cached, 2 in routing, 3 handled by an agent.";
-    IsOnline = 8, "is_online", Integer, "1 while the customer is online.";
-    IsLocked = 9, "is_locked", Integer, "1 while a snapshot holds the interaction locked.";
-    IsHeld = 10, "is_held", Integer, "1 while the interaction is on hold.";
-    Queue = 11, "queue", Text, "The queue that the interaction is in.";
-    Workbin = 12, "workbin", Text, "The workbin that the interaction is in.";
-    WorkbinAgentId = 13, "workbin_agent_id", Text, "The workbin's owner, when it is an agent.";
-    WorkbinAgentGroupId = 14, "workbin_agent_group_id", Text, "The workbin's owner, when it is an agent group.";
-    WorkbinPlaceId = 15, "workbin_place_id", Text, "The workbin's owner, when it is a place.";
-    WorkbinPlaceGroupId = 16, "workbin_place_group_id", Text, "The workbin's owner, when it is a place group.";
-    SubmittedBy = 17, "submitted_by", Text, "The client that submitted the interaction.";
-    ReceivedAt = 18, "received_at", Timestamp, "When the media server received the interaction.";
-    SubmittedAt = 19, "submitted_at", Timestamp, "When the interaction was submitted.";
-    SubmitSeq = 20, "submit_seq", Integer, "Grows with every submit.";
-    PlaceInQueueSeq = 21, "place_in_queue_seq", Integer, "Grows with every placement in a queue.";
-    PlacedInQueueAt = 22, "placed_in_queue_at", Timestamp, "The last placement in a queue.";
-    MovedToQueueAt = 23, "moved_to_queue_at", Timestamp,
+    InteractionId = "id", Text, "The interaction's id.";
+    ParentId = "parent_id", Text, "The parent interaction's id.";
+    ExternalId = "external_id", Text, "The id in an outer system.";
+    TenantId = "tenant_id", Integer, "The tenant's number.";
+    MediaType = "media_type", Text, "The media type's name.";
+    InteractionType = "type", Text, "Inbound, Outbound or Internal.";
+    InteractionSubtype = "subtype", Text, "Such as InboundNew or OutboundReply.";
+    InteractionState = "state", Integer, "0 queued, 1 cached, 2 in routing, 3 handled by an agent.";
+    IsOnline = "is_online", Integer, "1 while the customer is online.";
+    IsLocked = "is_locked", Integer, "1 while a snapshot holds the interaction locked.";
+    IsHeld = "is_held", Integer, "1 while the interaction is on hold.";
+    Queue = "queue", Text, "The queue that the interaction is in.";
+    Workbin = "workbin", Text, "The workbin that the interaction is in.";
+    WorkbinAgentId = "workbin_agent_id", Text, "The workbin's owner, when it is an agent.";
+    WorkbinAgentGroupId = "workbin_agent_group_id", Text, "The workbin's owner, when it is an agent group.";
+    WorkbinPlaceId = "workbin_place_id", Text, "The workbin's owner, when it is a place.";
+    WorkbinPlaceGroupId = "workbin_place_group_id", Text, "The workbin's owner, when it is a place group.";
+    SubmittedBy = "submitted_by", Text, "The client that submitted the interaction.";
+    ReceivedAt = "received_at", Timestamp, "When the media server received the interaction.";
+    SubmittedAt = "submitted_at", Timestamp, "When the interaction was submitted.";
+    SubmitSeq = "submit_seq", Integer, "Grows with every submit.";
+    PlaceInQueueSeq = "place_in_queue_seq", Integer, "Grows with every placement in a queue.";
+    PlacedInQueueAt = "placed_in_queue_at", Timestamp, "The last placement in a queue.";
+    MovedToQueueAt = "moved_to_queue_at", Timestamp,
         "The first move to the current queue; coming back to it from routing does not change it.";
-    DeliveredAt = 24, "delivered_at", Timestamp, "The first offer to an agent.";
-    AbandonedAt = 25, "abandoned_at", Timestamp, "When the customer went offline.";
-    AssignedTo = 26, "assigned_to", Text, "The agent who has the interaction (the place, without an agent id).";
-    AssignedAt = 27, "assigned_at", Timestamp, "When the agent got the interaction.";
-    Priority = 28, "priority", Integer, "The priority; the highest goes first in routing.";
-    ServiceObjective = 29, "service_objective", Integer, "The service objective, in seconds.";
-    SubmittedToRouterAt = 30, "submitted_to_router_at", Timestamp, "The last hand-over to routing.";
-    HeldAt = 31, "held_at", Timestamp, "When the interaction was put on hold.";
-    CompletedAt = 32, "completed_at", Timestamp, "When the interaction came into a completed queue.";
+    DeliveredAt = "delivered_at", Timestamp, "The first offer to an agent.";
+    AbandonedAt = "abandoned_at", Timestamp, "When the customer went offline.";
+    AssignedTo = "assigned_to", Text, "The agent who has the interaction (the place, without an agent id).";
+    AssignedAt = "assigned_at", Timestamp, "When the agent got the interaction.";
+    Priority = "priority", Integer, "The priority; the highest goes first in routing.";
+    ServiceObjective = "service_objective", Integer, "The service objective, in seconds.";
+    SubmittedToRouterAt = "submitted_to_router_at", Timestamp, "The last hand-over to routing.";
+    HeldAt = "held_at", Timestamp, "When the interaction was put on hold.";
+    CompletedAt = "completed_at", Timestamp, "When the interaction came into a completed queue.";
 }
 
 impl Property {
@@ -131,16 +129,6 @@ impl Property {
     pub fn from_name(name: &str) -> Option<Self> {
         let same = |other: &str| other.eq_ignore_ascii_case(name);
         Self::ALL.iter().copied().find(|property| same(property.name()) || same(property.column()))
-    }
-
-    /// The stable number.
-    pub fn id(self) -> u8 {
-        self as u8
-    }
-
-    /// The property with this number.
-    pub fn from_id(id: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(id)).copied()
     }
 }
 
@@ -165,15 +153,6 @@ pub(crate) fn why_not_usable(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_positions() {
-        for (position, property) in Property::ALL.iter().enumerate() {
-            assert_eq!(usize::from(property.id()), position);
-            assert_eq!(Property::from_id(property.id()), Some(*property));
-        }
-        assert_eq!(Property::from_id(200), None);
-    }
 
     #[test]
     fn both_names_find_the_property_and_no_name_is_used_twice() {

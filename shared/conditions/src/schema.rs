@@ -44,11 +44,7 @@ impl Schema {
     ///
     /// # Errors
     /// The name is empty, taken, or a system property's; or there are too many.
-    pub fn with_custom(
-        mut self,
-        name: impl Into<String>,
-        value_type: ValueType,
-    ) -> Result<Self, SchemaError> {
+    pub fn add_custom(&mut self, name: impl Into<String>, value_type: ValueType) -> Result<(), SchemaError> {
         let name = name.into();
         if name.is_empty() {
             return Err(SchemaError::Empty);
@@ -62,7 +58,7 @@ impl Schema {
         let index = u16::try_from(self.custom.len()).map_err(|_| SchemaError::TooMany)?;
         self.by_name.insert(name.as_str().into(), index);
         self.custom.push((name.into(), value_type));
-        Ok(self)
+        Ok(())
     }
 
     /// The property with this name: a system property in either spelling, upper or lower case, or a custom one exactly
@@ -74,14 +70,6 @@ impl Schema {
         let index = *self.by_name.get(name)?;
         let (_, value_type) = self.custom.get(usize::from(index))?;
         Some((PropertyRef::Custom(index), *value_type))
-    }
-
-    /// The name of a property of this schema.
-    pub fn name(&self, property: PropertyRef) -> Option<&str> {
-        match property {
-            PropertyRef::System(property) => Some(property.name()),
-            PropertyRef::Custom(index) => self.custom.get(usize::from(index)).map(|(name, _)| &**name),
-        }
     }
 
     /// The custom properties by index.
@@ -96,27 +84,26 @@ mod tests {
 
     #[test]
     fn custom_names_are_case_sensitive_and_system_names_are_not() {
-        let schema = Schema::new()
-            .with_custom("lang", ValueType::Text)
-            .and_then(|schema| schema.with_custom("Lang", ValueType::Integer))
-            .unwrap();
+        let mut schema = Schema::new();
+        schema.add_custom("lang", ValueType::Text).unwrap();
+        schema.add_custom("Lang", ValueType::Integer).unwrap();
         assert_eq!(schema.find("lang"), Some((PropertyRef::Custom(0), ValueType::Text)));
         assert_eq!(schema.find("Lang"), Some((PropertyRef::Custom(1), ValueType::Integer)));
         assert_eq!(schema.find("LANG"), None);
         assert_eq!(schema.find("PRIORITY").map(|found| found.1), Some(ValueType::Integer));
-        assert_eq!(schema.name(PropertyRef::Custom(1)), Some("Lang"));
         assert_eq!(schema.custom().count(), 2);
     }
 
     #[test]
     fn names_that_could_not_be_reached_are_refused() {
-        let add = |name: &str| Schema::new().with_custom(name, ValueType::Text);
+        let mut schema = Schema::new();
+        let mut add = |name: &str| schema.add_custom(name, ValueType::Text);
         assert_eq!(add(""), Err(SchemaError::Empty));
         assert!(matches!(
             add("Type"),
             Err(SchemaError::SystemProperty { property: Property::InteractionType, .. })
         ));
-        let twice = add("lang").and_then(|schema| schema.with_custom("lang", ValueType::Text));
-        assert_eq!(twice, Err(SchemaError::Duplicate("lang".into())));
+        assert_eq!(add("lang"), Ok(()));
+        assert_eq!(add("lang"), Err(SchemaError::Duplicate("lang".into())));
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::duration;
 use crate::{Agent, AgentGroup, CapacityRule, Options, Skill, Strategy};
@@ -194,14 +193,5 @@ impl Configuration {
     pub fn max_submitted(&self, strategy: &Strategy) -> Option<u32> {
         let cap = strategy.max_submitted.unwrap_or(self.options.default_max_submitted_per_strategy);
         (cap != 0).then_some(cap)
-    }
-
-    /// 32 hexadecimal digits that differ when the content differs, whatever the file looks like, and stay
-    /// the same over restarts and machines for one version of the server.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
-        // Debug of the objects is total and ordered (no hash maps), where writing JSON may fail by type.
-        let digest = Sha256::digest(format!("{self:?}").as_bytes());
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 }

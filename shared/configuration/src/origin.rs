@@ -34,11 +34,6 @@ pub(crate) enum Place<'a> {
 }
 
 impl<'a> Origin<'a> {
-    /// A source that is no text.
-    pub(crate) fn without_text(source: &'a str) -> Origin<'a> {
-        Origin { source, ..Origin::default() }
-    }
-
     pub(crate) fn of_text(source: &'a str, text: &'a str) -> Origin<'a> {
         Origin { source, text, ..Origin::default() }
     }

@@ -61,16 +61,6 @@ impl Configuration {
         Problems::none_of(problems)?;
         Ok(configuration)
     }
-
-    /// Checks objects that were built otherwise than by reading a file; `source` is the name of where they
-    /// come from, for the problems.
-    ///
-    /// # Errors
-    ///
-    /// All problems of the objects, without positions.
-    pub fn check(&self, source: &str) -> Result<(), Problems> {
-        Problems::none_of(check(self, &Origin::without_text(source)))
-    }
 }
 
 /// The document, taken apart section by section.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its own functions too")]
 
-use ixn_configuration::{Configuration, CustomProperty, CustomPropertyType, Queue, SAMPLE};
+use ixn_configuration::{Configuration, SAMPLE};
 
 /// The problems of the text, one line each.
 fn problems(text: &str) -> Vec<String> {
@@ -418,20 +418,6 @@ queues:
             "ixn.yaml:28:12: queue 'inbox': there is a queue 'inbox' already in line 5",
         ],
     );
-}
-
-#[test]
-fn objects_from_elsewhere_are_checked_too() {
-    let queue = |name: &str| Queue { name: name.to_owned(), description: String::new(), completed: false };
-    let mut configuration =
-        Configuration { queues: vec![queue("inbox"), queue("inbox")], ..Configuration::default() };
-    let problems = configuration.check("Config Server").unwrap_err().to_string();
-    assert_eq!(problems, "Config Server: queue 'inbox': there is a queue 'inbox' already");
-    configuration.queues.pop();
-    configuration.custom_properties =
-        vec![CustomProperty { name: "lang".to_owned(), value_type: CustomPropertyType::String }];
-    configuration.check("Config Server").unwrap();
-    assert!(configuration.schema().find("lang").is_some());
 }
 
 #[test]

@@ -3,9 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{Deserialize, Deserializer, Visitor};
-use serde::ser::{Serialize, Serializer};
-
 /// A number of bytes: a whole number and a binary unit, `64MiB`. A bare number is bytes.
 /// It is shown in the largest unit that keeps the number whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,31 +70,6 @@ impl fmt::Display for ByteSize {
     }
 }
 
-impl Serialize for ByteSize {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for ByteSize {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrBytes;
-        impl Visitor<'_> for TextOrBytes {
-            type Value = ByteSize;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a size such as 64MiB, or a number of bytes")
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ByteSize, E> {
-                text.parse().map_err(E::custom)
-            }
-            fn visit_u64<E: serde::de::Error>(self, bytes: u64) -> Result<ByteSize, E> {
-                Ok(ByteSize(bytes))
-            }
-        }
-        deserializer.deserialize_any(TextOrBytes)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,12 +101,5 @@ mod tests {
             assert_eq!(text.parse::<ByteSize>().unwrap().to_string(), text);
         }
         assert_eq!("1048576".parse::<ByteSize>().unwrap().to_string(), "1MiB");
-    }
-
-    #[test]
-    fn serde_takes_text_and_numbers() {
-        let sizes: Vec<ByteSize> = serde_json::from_str(r#"["64MiB", 1024]"#).unwrap();
-        assert_eq!(serde_json::to_string(&sizes).unwrap(), r#"["64MiB","1KiB"]"#);
-        assert!(serde_json::from_str::<ByteSize>("-1").is_err());
     }
 }

@@ -31,7 +31,8 @@
 //!
 //! let flags = ["ixn-server", "--waiting-limit", "1GiB"].map(Into::into);
 //! let variables = [("IXN_LISTEN".into(), "127.0.0.1:0".into())];
-//! let settings = ixn_settings::load::<Options>("IXN_", flags, &variables)?;
+//! let checked = ixn_settings::check::<Options>("IXN_", flags, &variables, |_| Vec::new())?;
+//! let settings = checked.without_problems()?;
 //! assert_eq!(settings.options.waiting_limit.bytes(), 1 << 30);
 //! assert_eq!(settings.origin("listen").to_string(), "variable IXN_LISTEN");
 //! # Ok::<(), ixn_settings::SettingsError>(())
@@ -69,7 +70,7 @@ mod variables;
 pub use byte_size::{ByteSize, ParseByteSizeError};
 pub use conflict::{Conflict, Conflicts};
 pub use error::{EXIT_CODE, Problem, SettingsError};
-pub use load::{Checked, Settings, check, from_process, load};
+pub use load::{Checked, Settings, check, from_process};
 pub use origin::{Origin, Position};
 pub use print::{EffectiveSetting, EffectiveSettings};
 pub use secret::{Secret, SecretError};

@@ -85,18 +85,6 @@ pub fn from_process<O: clap::Parser>(prefix: &str, conflicts: Conflicts<O>) -> C
     }
 }
 
-/// Loads settings as [`check`] does, without conflicts, and refuses them when there is a mistake.
-///
-/// # Errors
-/// The command line is wrong or asks for help; the file cannot be read; a value is wrong.
-pub fn load<O: clap::Parser>(
-    prefix: &str,
-    arguments: impl IntoIterator<Item = OsString>,
-    variables: &[(OsString, OsString)],
-) -> Result<Settings<O>, SettingsError> {
-    check(prefix, arguments, variables, |_| Vec::new())?.without_problems()
-}
-
 /// Loads settings from `arguments` (the first one is the program's name), environment `variables` and the file that
 /// one of them names. Every wrong value is told, not only the first, and what `conflicts` finds.
 ///

@@ -4,9 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Visitor};
-use serde::ser::{Serialize, Serializer};
-
 /// A length of time: a whole number and a unit, `250ms`, `30s`, `5min`, `24h`, `7d`.
 /// A bare number is seconds. It is shown in the largest unit that keeps the number whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,13 +25,6 @@ const UNITS_MILLISECONDS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl TimeSpan {
-    /// A span of whole milliseconds; anything finer is cut off, and what is too long to count is shortened.
-    #[must_use]
-    pub fn new(duration: Duration) -> Self {
-        let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self(Duration::from_millis(milliseconds))
-    }
-
     /// A span of seconds.
     #[must_use]
     pub const fn from_seconds(seconds: u32) -> Self {
@@ -86,31 +76,6 @@ impl fmt::Display for TimeSpan {
     }
 }
 
-impl Serialize for TimeSpan {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for TimeSpan {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrSeconds;
-        impl Visitor<'_> for TextOrSeconds {
-            type Value = TimeSpan;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a length of time such as 30s, or a number of seconds")
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<TimeSpan, E> {
-                text.parse().map_err(E::custom)
-            }
-            fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<TimeSpan, E> {
-                self.visit_str(&seconds.to_string())
-            }
-        }
-        deserializer.deserialize_any(TextOrSeconds)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,15 +111,5 @@ mod tests {
             assert_eq!(text.parse::<TimeSpan>().unwrap().to_string(), text);
         }
         assert_eq!("3600".parse::<TimeSpan>().unwrap().to_string(), "1h");
-        assert_eq!(TimeSpan::new(Duration::from_micros(2_700)).to_string(), "2ms");
-        let longest = TimeSpan::new(Duration::MAX);
-        assert_eq!(longest.to_string().parse(), Ok(longest));
-    }
-
-    #[test]
-    fn serde_takes_text_and_numbers() {
-        let spans: Vec<TimeSpan> = serde_json::from_str(r#"["5min", 30]"#).unwrap();
-        assert_eq!(serde_json::to_string(&spans).unwrap(), r#"["5min","30s"]"#);
-        assert!(serde_json::from_str::<TimeSpan>("-1").is_err());
     }
 }

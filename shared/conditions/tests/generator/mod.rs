@@ -70,12 +70,11 @@ pub(crate) const PROPERTIES: [(&str, &str, ValueType); 15] = [
 ];
 
 pub(crate) fn schema() -> Schema {
-    PROPERTIES
-        .iter()
-        .filter(|(name, ..)| Property::from_name(name).is_none())
-        .fold(Schema::new(), |schema, (name, _, value_type)| {
-            schema.with_custom(*name, *value_type).expect("names are good")
-        })
+    let mut schema = Schema::new();
+    for (name, _, value_type) in PROPERTIES.iter().filter(|(name, ..)| Property::from_name(name).is_none()) {
+        schema.add_custom(*name, *value_type).expect("names are good");
+    }
+    schema
 }
 
 pub(crate) fn reference(schema: &Schema, property: usize) -> PropertyRef {

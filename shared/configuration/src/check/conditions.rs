@@ -56,11 +56,11 @@ impl Conditions {
         parse: impl Fn(&Schema) -> Option<ConditionError>,
     ) -> Option<ConditionError> {
         let with_types = |types: &[ValueType]| {
-            let schema =
-                of_any_type.iter().zip(types).fold(self.schema.clone(), |schema, (name, value_type)| {
-                    // A name that cannot be added is a mistake of its own.
-                    schema.clone().with_custom(name, *value_type).unwrap_or(schema)
-                });
+            let mut schema = self.schema.clone();
+            for (name, value_type) in of_any_type.iter().zip(types) {
+                // A name that cannot be added is a mistake of its own.
+                let _ = schema.add_custom(name, *value_type);
+            }
             parse(&schema)
         };
         let mut types = vec![ValueType::Text; of_any_type.len()];

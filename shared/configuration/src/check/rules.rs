@@ -274,9 +274,8 @@ impl Configuration {
         let mut schema = Schema::new();
         let mut refused = Vec::new();
         for (index, property) in self.custom_properties.iter().enumerate() {
-            match schema.clone().with_custom(&property.name, property.value_type.into()) {
-                Ok(grown) => schema = grown,
-                Err(error) => refused.push((index, error)),
+            if let Err(error) = schema.add_custom(&property.name, property.value_type.into()) {
+                refused.push((index, error));
             }
         }
         (schema, refused)
