@@ -218,3 +218,75 @@ impl Follower {
         self.readings.send_replace(Arc::new(reading));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_queue(name: &str) -> String {
+        format!("queues:\n  - name: {name}\n")
+    }
+
+    /// A follower of a new file, which nothing tells of changes; and what it publishes.
+    async fn follower(path: &Path) -> (Follower, watch::Receiver<Arc<Reading>>) {
+        std::fs::write(path, with_queue("first")).unwrap();
+        let first = Look::at(path.to_owned()).await;
+        let configuration = Arc::new(first.parse(path).unwrap());
+        let (current, _) = watch::channel(Arc::clone(&configuration));
+        let (readings, published) = watch::channel(Arc::new(Ok(configuration)));
+        let changed = Arc::new(Notify::new());
+        let follower = Follower { path: path.to_owned(), seen: first.state(), changed, current, readings };
+        (follower, published)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_folder_that_tells_of_no_changes_is_looked_at_at_intervals() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ixn.yaml");
+        let (follower, mut published) = follower(&path).await;
+        let begin = Instant::now();
+        let following = tokio::spawn(follower.follow());
+        std::fs::write(&path, with_queue("changed")).unwrap();
+        tokio::time::timeout(3 * POLL, published.changed()).await.expect("a reading").unwrap();
+        let elapsed = begin.elapsed();
+        assert!(elapsed >= POLL && elapsed < POLL + 2 * SETTLE, "{elapsed:?}");
+        assert_eq!(published.borrow().as_ref().as_ref().unwrap().queues[0].name, "changed");
+        following.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_half_written_file_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ixn.yaml");
+        let (follower, _published) = follower(&path).await;
+        assert!(follower.new_content().await.is_none(), "nothing has been written");
+        std::fs::write(&path, "queues:\n  - nam").unwrap();
+        let write_the_rest = async {
+            sleep(SETTLE / 2).await;
+            std::fs::write(&path, with_queue("whole")).unwrap();
+        };
+        let (look, ()) = tokio::join!(follower.new_content(), write_the_rest);
+        assert_eq!(look.unwrap().bytes.unwrap(), with_queue("whole").as_bytes());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_never_finished_is_read_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ixn.yaml");
+        let (follower, _published) = follower(&path).await;
+        let write = |number| std::fs::write(&path, with_queue(&format!("q{number}"))).unwrap();
+        write(0);
+        let write_on = async {
+            for number in 1.. {
+                sleep(SETTLE / 2).await;
+                write(number);
+            }
+        };
+        let begin = Instant::now();
+        tokio::select! {
+            look = follower.new_content() => assert!(look.is_some()),
+            () = write_on => {}
+        }
+        assert!(begin.elapsed() <= SETTLE * (MAX_SETTLES as u32 + 1), "{:?}", begin.elapsed());
+    }
+}
