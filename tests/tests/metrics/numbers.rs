@@ -1,28 +1,17 @@
-//! `/metrics` and the probes of a running server, as Prometheus and Kubernetes see them.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test says what went wrong")]
+//! What the numbers are, and that the manual tells of all of them.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use ixn_client::proto::{MediaState, RequestAgentLogin};
-use ixn_client::{
-    ClientEvent, ClientType, Event, ReportingOptions, RequestOptions, RequestSubmit, WhenRefusedForNow,
-};
+use ixn_client::{ClientEvent, ClientType, Event, ReportingOptions, RequestOptions, WhenRefusedForNow};
 use ixn_tests::ixn_server::{IxnServer, LIMIT};
 use ixn_tests::postgres::Postgres;
 use ixn_tests::scrape::Scrape;
 use ixn_tests::wait;
 
-const CONFIGURATION: &str = "
-media-types: [{name: email}, {name: chat}]
-agents: [{id: alice}]
-strategies: [{name: general, max-submitted: 10, steps: [{targets: [{agent: alice}]}]}]
-queues: [{name: inbox}, {name: manual}]
-views:
-  - {name: all, queue: inbox, strategy: general}
-  - {name: by-hand, queue: manual}
-";
+use crate::{CONFIGURATION, interaction};
 
 /// The same without one queue and its view.
 const SMALLER: &str = "
@@ -32,10 +21,6 @@ strategies: [{name: general, max-submitted: 10, steps: [{targets: [{agent: alice
 queues: [{name: inbox}]
 views: [{name: all, queue: inbox, strategy: general}]
 ";
-
-fn interaction(queue: &str, media_type: &str) -> RequestSubmit {
-    RequestSubmit { queue: queue.into(), media_type: media_type.into(), ..Default::default() }
-}
 
 /// What the page tells of although it has no series yet: there are no event loggers.
 const WITHOUT_SERIES: [&str; 5] = [
