@@ -98,12 +98,17 @@ pub struct IxnServer {
 }
 
 impl IxnServer {
-    /// Describes one to start.
+    /// Describes one to start: this workspace's.
     pub fn command() -> IxnServerCommand {
+        Self::command_of(&binary("ixn-server"))
+    }
+
+    /// Describes one to start: this program.
+    pub fn command_of(program: &Path) -> IxnServerCommand {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let (listen, health) = (address(), address());
-        let command = Server::command(binary("ixn-server")).args([
+        let command = Server::command(program).args([
             "--listen",
             &listen.to_string(),
             "--health-listen",

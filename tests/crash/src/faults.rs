@@ -24,14 +24,14 @@ const BESIDE: Duration = Duration::from_millis(1500);
 pub async fn strike(fault: Fault, stage: &mut Stage, random: &mut Rng) -> anyhow::Result<String> {
     match fault {
         Fault::Kill => {
-            stage.server.kill();
+            stage.server.process.kill();
             let away = pause(random, 300).await;
             // Some are killed once more while they take over.
             let again = random.u8(..3) == 0;
             if again {
-                stage.server.restart();
+                stage.server.process.restart();
                 pause(random, 250).await;
-                stage.server.kill();
+                stage.server.process.kill();
             }
             stage.restart().await?;
             let once_more = if again { ", and once more while it started" } else { "" };
@@ -41,9 +41,9 @@ pub async fn strike(fault: Fault, stage: &mut Stage, random: &mut Rng) -> anyhow
             // Sometimes the server dies with it and is there before it; or it is just taking over when it happens.
             let both = random.u8(..4) == 0;
             if both {
-                stage.server.kill();
+                stage.server.process.kill();
                 if random.bool() {
-                    stage.server.restart();
+                    stage.server.process.restart();
                     pause(random, 250).await;
                 }
             }
@@ -53,8 +53,8 @@ pub async fn strike(fault: Fault, stage: &mut Stage, random: &mut Rng) -> anyhow
                 Fault::PgStop => postgres.stop().await,
                 _ => postgres.stop_immediately().await,
             }
-            if both && stage.server.exit_status().is_some() {
-                stage.server.restart();
+            if both && stage.server.process.exit_status().is_some() {
+                stage.server.process.restart();
             }
             // Some longer than the time after which requests are refused.
             let away = if random.u8(..4) == 0 { pause(random, 8000).await } else { pause(random, 500).await };
@@ -115,7 +115,7 @@ async fn disk_full(stage: &mut Stage, random: &mut Rng) -> anyhow::Result<String
         postgres.restart().await;
         what.push_str(", PostgreSQL had ended");
     }
-    if let Some(status) = stage.server.exit_status() {
+    if let Some(status) = stage.server.process.exit_status() {
         // It may give up on a database that cannot be written; then its keeper starts it again.
         what.push_str(&format!(", the server had ended ({status})"));
         stage.restart().await?;
@@ -144,7 +144,7 @@ async fn power_cut(stage: &mut Stage, random: &mut Rng) -> anyhow::Result<String
             postgres.kill().await;
         }
         None => {
-            stage.server.kill();
+            stage.server.process.kill();
         }
     }
     stage.disk()?.power_on().map_err(anyhow::Error::msg)?;
@@ -163,7 +163,7 @@ async fn fence(stage: &mut Stage, random: &mut Rng) -> anyhow::Result<String> {
     let (postgres, network) = stage.postgres()?;
     let other_network = TcpProxy::start(([127, 0, 0, 1], postgres.port()).into()).await;
     if asleep {
-        stage.server.signal("STOP");
+        stage.server.process.signal("STOP");
         // What a network that parts would do: the database no longer knows the first server's connections.
         let ended = "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'crash'";
         stage.postgres()?.0.connect().await.execute(ended).await?;
@@ -173,27 +173,27 @@ async fn fence(stage: &mut Stage, random: &mut Rng) -> anyhow::Result<String> {
     }
     let network = std::mem::replace(&mut stage.postgres()?.1, other_network);
     let mut second = stage.second();
-    let address = ready(&mut second, READY_LIMIT).await.context("the second server")?;
+    ready(&mut second).await.context("the second server")?;
     // New connections go to the second; those of the first stay, to show what it still says.
-    stage.front.lead_to(address);
+    stage.front.lead_to(second.address);
     let mut first = std::mem::replace(&mut stage.server, second);
     pause(random, 2000).await;
     if asleep {
-        first.signal("CONT");
+        first.process.signal("CONT");
     } else {
         network.refuse(false);
     }
     let give_up = Instant::now() + FENCE_LIMIT;
     let status = loop {
-        if let Some(status) = first.exit_status() {
+        if let Some(status) = first.process.exit_status() {
             break status;
         }
         if Instant::now() > give_up {
-            bail!("the server that another took over from does not end:\n{}", first.log());
+            bail!("the server that another took over from does not end:\n{}", first.process.log());
         }
         sleep(Duration::from_millis(10)).await;
     };
-    ensure!(status.code() == Some(FENCED), "the fenced server ended with {status}:\n{}", first.log());
+    ensure!(status.code() == Some(FENCED), "the fenced server ended with {status}:\n{}", first.process.log());
     let how = if asleep { "slept through a takeover" } else { "was parted from the database at a takeover" };
     Ok(format!("the first server {how}, and was fenced"))
 }
@@ -203,18 +203,18 @@ async fn two_servers(stage: &mut Stage, random: &mut Rng) -> anyhow::Result<Stri
     let until = Instant::now() + BESIDE + Duration::from_millis(random.u64(..500));
     let mut waits = false;
     while Instant::now() < until || (!waits && Instant::now() < until + READY_LIMIT) {
-        let log = second.log();
+        let log = second.process.log();
         waits |= log.contains("another server holds the database");
         ensure!(!log.contains("is ready"), "two servers serve one database; the second says\n{log}");
-        if let Some(status) = second.exit_status() {
+        if let Some(status) = second.process.exit_status() {
             bail!("the second server ended ({status}) instead of waiting:\n{log}");
         }
         sleep(Duration::from_millis(20)).await;
     }
-    if let Some(status) = stage.server.exit_status() {
-        bail!("the first server ended ({status}) when a second came:\n{}", stage.server.log());
+    if let Some(status) = stage.server.process.exit_status() {
+        bail!("the first server ended ({status}) when a second came:\n{}", stage.server.process.log());
     }
-    stage.server.kill();
+    stage.server.process.kill();
     stage.server = second;
     stage.until_ready().await.context("the second server, after the first was killed")?;
     Ok("a second server waited, and took over when the first was killed".to_owned())

@@ -239,7 +239,7 @@ impl Scene {
             self.until("submits before the fault", || self.floor.acknowledged() >= at).await?;
             sleep(hit.later).await;
             done.push(strike(planned.fault, &mut self.stage, &mut random).await?);
-            if let Some(status) = self.stage.server.exit_status() {
+            if let Some(status) = self.stage.server.process.exit_status() {
                 bail!("the server ended by itself ({status}) after: {done:?}");
             }
         }
@@ -252,11 +252,11 @@ impl Scene {
         if let Some(failure) = floor.failure() {
             bail!("{failure}");
         }
-        if let Some(status) = self.stage.server.exit_status() {
+        if let Some(status) = self.stage.server.process.exit_status() {
             bail!("the server ended by itself ({status}) after: {done:?}");
         }
         // What the server shows comes from its memory; what it shows after a kill comes from the database.
-        self.stage.server.kill();
+        self.stage.server.process.kill();
         self.stage.restart().await.context("the start after everything came to rest")?;
         let last = observe::last_event(&floor.url).await?;
         self.until_heard(last).await?;

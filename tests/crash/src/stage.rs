@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use ixn_tests::disk::Disk;
+use ixn_tests::ixn_server::{IxnServer, IxnServerCommand};
 use ixn_tests::postgres::Postgres;
-use ixn_tests::process::Server;
 use ixn_tests::tcp_proxy::TcpProxy;
 use sqlx::Executor as _;
 use tempfile::TempDir;
@@ -34,7 +34,7 @@ pub enum DatabaseKind {
 #[derive(Debug)]
 pub struct Stage {
     /// The server that serves.
-    pub server: Server,
+    pub server: IxnServer,
     /// Where clients connect: it leads to the server that serves.
     pub front: TcpProxy,
     /// The database server, with the network that leads to it.
@@ -42,8 +42,11 @@ pub struct Stage {
     /// The file system that the database's files lie in, where it is one of our own.
     pub disk: Option<Disk>,
     binary: PathBuf,
+    configuration: String,
+    flags: &'static [&'static str],
     data: PathBuf,
-    folder: TempDir,
+    // Declared last: what lies in it is used until then.
+    _folder: TempDir,
 }
 
 impl Stage {
@@ -63,7 +66,7 @@ impl Stage {
         // The database server runs as another user.
         let readable = std::os::unix::fs::PermissionsExt::from_mode(0o711);
         fs::set_permissions(folder.path(), readable)?;
-        fs::write(folder.path().join("configuration.yaml"), names::configuration(agents))?;
+        let configuration = names::configuration(agents);
         let files = disk.as_ref().map_or_else(|| folder.path().to_owned(), Disk::path);
         let mut data = folder.path().join("data");
         let postgres = match kind {
@@ -86,12 +89,10 @@ impl Stage {
         // Leads nowhere until the server says where it is.
         let front = TcpProxy::start(([127, 0, 0, 1], 9).into()).await;
         let url = postgres.as_ref().map(|(_, network)| database_url(network));
-        let mut server = command(&binary, folder.path(), &data, url);
-        if without_fsync {
-            server = server.arg("--allow-unsafe-durability=true");
-        }
-        let server = server.start();
-        let mut stage = Self { server, front, postgres, disk, binary, data, folder };
+        let flags: &[&str] = if without_fsync { &["--allow-unsafe-durability=true"] } else { &[] };
+        let server = command(&binary, &configuration, &data, url).args(flags).spawn();
+        let mut stage =
+            Self { server, front, postgres, disk, binary, configuration, flags, data, _folder: folder };
         stage.until_ready().await?;
         // An empty database is made without syncing; what comes from here on is the servers' own business.
         if let Some(disk) = &stage.disk {
@@ -106,9 +107,9 @@ impl Stage {
     }
 
     /// Starts a second server over the same database.
-    pub fn second(&self) -> Server {
+    pub fn second(&self) -> IxnServer {
         let url = self.postgres.as_ref().map(|(_, network)| database_url(network));
-        command(&self.binary, self.folder.path(), &self.data, url).start()
+        command(&self.binary, &self.configuration, &self.data, url).args(self.flags).spawn()
     }
 
     /// Starts the server again, and waits until it serves.
@@ -116,7 +117,7 @@ impl Stage {
     /// # Errors
     /// It does not.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
-        self.server.restart();
+        self.server.process.restart();
         self.until_ready().await
     }
 
@@ -125,8 +126,8 @@ impl Stage {
     /// # Errors
     /// It ends, or the time is up.
     pub async fn until_ready(&mut self) -> anyhow::Result<()> {
-        let address = ready(&mut self.server, READY_LIMIT).await?;
-        self.front.lead_to(address);
+        ready(&mut self.server).await?;
+        self.front.lead_to(self.server.address);
         Ok(())
     }
 
@@ -151,7 +152,7 @@ impl Stage {
     /// # Errors
     /// They cannot be written.
     pub fn keep_logs(&mut self, folder: &Path) -> anyhow::Result<()> {
-        fs::write(folder.join("server.log"), self.server.whole_log())?;
+        fs::write(folder.join("server.log"), self.server.process.whole_log())?;
         if let Some((postgres, _)) = &mut self.postgres {
             fs::write(folder.join("postgres.log"), postgres.server().whole_log())?;
         }
@@ -159,27 +160,24 @@ impl Stage {
     }
 }
 
-/// Waits until a server serves; the answer is where.
+/// Waits until a server serves.
 ///
 /// # Errors
 /// It ends, or the time is up.
-pub async fn ready(server: &mut Server, limit: Duration) -> anyhow::Result<std::net::SocketAddr> {
-    let give_up = Instant::now() + limit;
+pub async fn ready(server: &mut IxnServer) -> anyhow::Result<()> {
+    let give_up = Instant::now() + READY_LIMIT;
     loop {
-        let status = server.exit_status();
-        let log = server.log();
+        // The status first: a program that has ended has written all it will.
+        let status = server.process.exit_status();
+        let log = server.process.log();
         if log.contains("is ready") {
-            let line = log.lines().find(|line| line.trim_start().starts_with("protocol"));
-            if let Some(rest) = line.and_then(|line| line.split("http://").nth(1)) {
-                let address = rest.split_whitespace().next().unwrap_or_default();
-                return address.parse().with_context(|| format!("the server's address {address:?}"));
-            }
+            return Ok(());
         }
         if let Some(status) = status {
             bail!("the server ended before it served ({status}), with the log\n{}", tail(&log));
         }
         if Instant::now() > give_up {
-            bail!("the server does not serve after {limit:?}, with the log\n{}", tail(&log));
+            bail!("the server does not serve after {READY_LIMIT:?}, with the log\n{}", tail(&log));
         }
         sleep(Duration::from_millis(10)).await;
     }
@@ -196,18 +194,10 @@ fn database_url(network: &TcpProxy) -> String {
 
 fn command(
     binary: &Path,
-    folder: &Path,
+    configuration: &str,
     data: &Path,
     database_url: Option<String>,
-) -> ixn_tests::process::ServerCommand {
-    let mut command = Server::command(binary)
-        .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
-        .arg("--data-dir")
-        .arg(data)
-        .arg("--config")
-        .arg(folder.join("configuration.yaml"));
-    if let Some(url) = database_url {
-        command = command.env("IXN_DATABASE_URL", url);
-    }
-    command
+) -> IxnServerCommand {
+    let command = IxnServer::command_of(binary).configuration(configuration).data(data);
+    command.database(database_url.as_deref())
 }
