@@ -23,6 +23,8 @@ use crate::{
     task::{connect_first, run},
 };
 
+/// The longest name of a client, bytes; the server accepts no longer one.
+const MAX_NAME_BYTES: usize = 128;
 /// How long a farewell may take.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
@@ -204,11 +206,12 @@ impl Client {
         };
         let repeatable = matches!(nature, Nature::Read | Nature::Instruction) || !idempotency_key.is_empty();
         let proxy_client_id = self.handle.proxy_client_id;
+        let outlives_session = repeatable || nature != Nature::Session;
         let outgoing = Outgoing {
             proxy_client_id,
             body: encode_body(proxy_client_id, idempotency_key.clone(), options.extension, request),
             repeatable,
-            outlives_connection: repeatable || nature != Nature::Session,
+            session: (!outlives_session).then(|| shared.state.lock().session(proxy_client_id)),
             login,
             unanswered: false,
         };
@@ -270,7 +273,7 @@ impl Client {
             proxy_client_id,
             body: encode_body(proxy_client_id, String::new(), extension, event),
             repeatable: false,
-            outlives_connection: false,
+            session: Some(shared.state.lock().session(proxy_client_id)),
             login: Login::Unconcerned,
             unanswered: true,
         };
@@ -284,6 +287,11 @@ impl Client {
             }
             None => Err(deadline_exceeded(waited, false)),
         }
+    }
+
+    /// The options for requests of this handle.
+    pub(crate) fn request_options(&self) -> &RequestOptions {
+        &self.request_options
     }
 
     /// How long a request of this handle may take when a person does not decide.
@@ -336,6 +344,10 @@ fn check_profile(client_name: &str, client_type: ClientType) -> Result<(), Clien
         let problem = "it is required: name the client".to_owned();
         return Err(ClientError::InvalidOption { option: "client_name", problem });
     }
+    if client_name.len() > MAX_NAME_BYTES {
+        let problem = format!("it has {} bytes: at most {MAX_NAME_BYTES} are allowed", client_name.len());
+        return Err(ClientError::InvalidOption { option: "client_name", problem });
+    }
     if client_type == ClientType::Unspecified {
         let problem = "it is required: choose one of the client types".to_owned();
         return Err(ClientError::InvalidOption { option: "client_type", problem });
@@ -384,18 +396,13 @@ async fn wait_for_answer(
 ) -> Result<Waited, ClientError> {
     let (reference_id, answer) = shared.state.lock().enqueue(outgoing)?;
     let mut request = Waiting { shared, reference_id, answer, done: false };
-    let outcome = timeout_at(deadline, &mut request.answer).await;
-    match outcome {
+    match timeout_at(deadline, &mut request.answer).await {
         Ok(outcome) => {
             request.done = true;
             let outcome = outcome.map_err(|_| ClientError::closed("it was closed"))?;
-            let sent = outcome.sent_before;
-            Ok(Waited { outcome: Some(outcome), sent })
+            Ok(Waited { sent: outcome.sent_before, outcome: Some(outcome) })
         }
-        Err(_) => {
-            request.done = true;
-            Ok(Waited { outcome: None, sent: shared.state.lock().give_up_request(reference_id) })
-        }
+        Err(_) => Ok(request.give_up()),
     }
 }
 
@@ -405,6 +412,18 @@ struct Waiting<'a> {
     reference_id: u64,
     answer: oneshot::Receiver<Outcome>,
     done: bool,
+}
+
+impl Waiting<'_> {
+    /// The deadline is over. An answer that came in this very moment counts.
+    fn give_up(mut self) -> Waited {
+        self.done = true;
+        let sent = self.shared.state.lock().give_up_request(self.reference_id);
+        match self.answer.try_recv() {
+            Ok(outcome) => Waited { sent: outcome.sent_before, outcome: Some(outcome) },
+            Err(_) => Waited { outcome: None, sent },
+        }
+    }
 }
 
 impl Drop for Waiting<'_> {
@@ -417,9 +436,46 @@ impl Drop for Waiting<'_> {
 
 #[cfg(test)]
 mod tests {
-    use ixn_proto::{RequestPull, RequestTransfer};
+    use std::task::{Context, Waker};
+
+    use ixn_proto::{EventAck, RequestPull, RequestTransfer};
 
     use super::*;
+    use crate::state::NextMessage;
+
+    #[test]
+    fn an_answer_that_comes_while_the_request_is_given_up_counts() {
+        let shared = Shared::new(ClientOptions::default());
+        let mut state = shared.state.lock();
+        let (connection, _) = state.connecting();
+        state.connected(RegistrationInfo::default(), Instant::now());
+        let outgoing = Outgoing {
+            proxy_client_id: 0,
+            body: bytes::Bytes::new(),
+            repeatable: true,
+            session: None,
+            login: Login::Unconcerned,
+            unanswered: false,
+        };
+        let (reference_id, answer) = state.enqueue(outgoing).unwrap();
+        let sent = state.next_message(connection, 1 << 16, &mut Context::from_waker(Waker::noop()));
+        assert!(matches!(sent, NextMessage::Message(_)), "{sent:?}");
+        let ack = Some(Event::EventAck(EventAck::default()));
+        state.deliver(
+            Box::new(ServerEnvelope { reference_id, event: ack, ..Default::default() }),
+            Instant::now(),
+        );
+        drop(state);
+        let given_up = Waiting { shared: &shared, reference_id, answer, done: false }.give_up();
+        assert!(given_up.outcome.is_some_and(|outcome| outcome.result.is_ok()));
+    }
+
+    #[test]
+    fn a_name_that_the_server_would_refuse_is_refused_at_once() {
+        assert!(check_profile(&"x".repeat(128), ClientType::MediaServer).is_ok());
+        let refused = check_profile(&"x".repeat(129), ClientType::MediaServer).unwrap_err();
+        assert!(refused.to_string().contains("129 bytes"), "{refused}");
+    }
 
     #[test]
     fn a_held_pull_and_what_a_person_decides_may_take_longer() {

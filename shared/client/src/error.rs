@@ -68,7 +68,8 @@ pub enum ClientError {
         /// The key it was sent with; empty = none.
         idempotency_key: String,
     },
-    /// The connection was lost before the request was sent, and it makes no sense on another one. Nothing was changed.
+    /// The connection was lost before the request was sent, or before it was repeated after a refusal, and it makes no
+    /// sense on another one. Nothing was changed.
     #[error("the connection was lost before the request was sent ({reason}): log in again, then repeat it")]
     NotSent {
         /// What happened.
@@ -121,6 +122,12 @@ impl ClientError {
         matches!(self, Self::OutcomeUnknown { .. })
     }
 
+    /// Whether a request that belongs to its session, such as a login, failed because the session is gone, unless its
+    /// deadline came first. The events tell of that too, and of the next session.
+    pub fn session_was_lost(&self) -> bool {
+        matches!(self, Self::NotSent { .. } | Self::OutcomeUnknown { .. })
+    }
+
     pub(crate) fn closed(reason: impl Into<String>) -> Self {
         Self::Closed { reason: reason.into() }
     }
@@ -161,9 +168,9 @@ impl Refusal {
 
     /// Whether the same registration can succeed a little later.
     pub(crate) fn is_for_now_at_registration(&self) -> bool {
-        use ErrorCode::{AlreadyRegistered, InternalError, LimitExceeded};
+        use ErrorCode::{AlreadyRegistered, InternalError};
         let code = ErrorCode::try_from(self.code);
-        self.is_for_now() || matches!(code, Ok(AlreadyRegistered | InternalError | LimitExceeded))
+        self.is_for_now() || matches!(code, Ok(AlreadyRegistered | InternalError))
     }
 }
 
@@ -194,6 +201,13 @@ mod tests {
             error.to_string(),
             "the server refused the request: UNKNOWN_QUEUE (20): no queue `inbux`: use one of …"
         );
+    }
+
+    #[test]
+    fn a_registration_over_a_limit_is_refused_for_good() {
+        let refusal = |code| Refusal::new(code as i32, String::new());
+        assert!(refusal(ErrorCode::AlreadyRegistered).is_for_now_at_registration());
+        assert!(!refusal(ErrorCode::LimitExceeded).is_for_now_at_registration());
     }
 
     #[test]

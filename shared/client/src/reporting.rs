@@ -70,7 +70,10 @@ pub struct Reporting {
     client: Client,
     events: Events,
     options: ReportingOptions,
+    /// The number to resume after; `None` while the full state is not complete.
     after: Option<u64>,
+    /// The newest number that came: events come between the pages of the full state too.
+    newest: u64,
     starting: Option<BoxFuture<'static, Result<ServerEnvelope, ClientError>>>,
     failed: bool,
 }
@@ -84,15 +87,17 @@ impl fmt::Debug for Reporting {
 
 impl Client {
     /// Starts reporting on this registration, and takes its events (as [`Client::events`] does). After a reconnect
-    /// reporting is started again, after the last number that the stream brought.
+    /// reporting is started again, after the last number that the stream brought; with the full state when that was not
+    /// complete. Every start is a request with the options of this handle (see [`Client::with`]).
     ///
     /// # Errors
     /// Those of [`Client::request`]; `Refused` with `NOT_PERMITTED` unless the client is a reporting engine.
     pub async fn reporting(&self, options: ReportingOptions) -> Result<Reporting, ClientError> {
         let mut reporting = Reporting {
-            client: self.with(RequestOptions::default()),
+            client: self.clone(),
             events: self.events(),
             after: options.after,
+            newest: 0,
             options,
             starting: None,
             failed: false,
@@ -102,7 +107,7 @@ impl Client {
         match reporting.start().await {
             Ok(_) => Ok(reporting),
             // The loss of the connection stands in the events, and so will the reconnect that starts it.
-            Err(error) if session_was_lost(&error) => Ok(reporting),
+            Err(error) if error.session_was_lost() => Ok(reporting),
             Err(error) => {
                 reporting.failed = true;
                 Err(error)
@@ -117,12 +122,15 @@ impl Reporting {
         StreamExt::next(self).await
     }
 
-    /// The number to resume after: of the last event that the stream brought, or of the end of the full state.
+    /// The number to resume after: of the last event that the stream brought, or of the end of the full state. 0 while
+    /// that is not complete.
     pub fn last_number(&self) -> u64 {
         self.after.unwrap_or(0)
     }
 
-    fn start(&self) -> BoxFuture<'static, Result<ServerEnvelope, ClientError>> {
+    fn start(&mut self) -> BoxFuture<'static, Result<ServerEnvelope, ClientError>> {
+        // What came of a state that is asked for again does not count: the database may be another one.
+        self.newest = self.after.unwrap_or(0);
         let mut tenant_list = None;
         if self.options.workbins {
             let mut wanted = KeyValueList::new();
@@ -142,7 +150,7 @@ impl Reporting {
         // Longer than ours: so an unknown outcome always means that the session was lost.
         let options = RequestOptions {
             deadline: Some(deadline.saturating_add(SESSION_LOSS_TIME)),
-            ..Default::default()
+            ..self.client.request_options().clone()
         };
         let client = self.client.clone();
         async move {
@@ -158,12 +166,14 @@ impl Reporting {
         match envelope.event.take()? {
             Event::EventReportingState(state) => Some(ReportingItem::State(state)),
             Event::EventReportingStateEnd(end) => {
-                self.after = Some(end.event_number);
+                // The number is that of the state's beginning; what came meanwhile does not come again.
+                self.newest = self.newest.max(end.event_number);
+                self.after = Some(self.newest);
                 Some(ReportingItem::StateEnd(end))
             }
             Event::EventReportingGap(gap) => {
                 // A loss before the full state has come must ask for all of it again.
-                self.after = None;
+                (self.after, self.newest) = (None, 0);
                 Some(ReportingItem::Gap(gap))
             }
             event if number == 0 => {
@@ -171,9 +181,10 @@ impl Reporting {
                 Some(ReportingItem::Other(envelope))
             }
             // Reporting was started twice on one connection; it came already.
-            _ if self.after.is_some_and(|after| number <= after) => None,
+            _ if number <= self.newest => None,
             event => {
-                self.after = Some(number);
+                self.newest = number;
+                self.after = self.after.map(|_| number);
                 let time_milliseconds = envelope.event_time_milliseconds;
                 Some(ReportingItem::Event { number, time_milliseconds, event })
             }
@@ -194,7 +205,7 @@ impl Stream for Reporting {
                 self.starting = None;
                 match started {
                     Ok(_) => return Poll::Ready(Some(Ok(ReportingItem::Resumed { after: self.after }))),
-                    Err(error) if session_was_lost(&error) => {}
+                    Err(error) if error.session_was_lost() => {}
                     Err(error) => {
                         self.failed = true;
                         return Poll::Ready(Some(Err(error)));
@@ -215,9 +226,4 @@ impl Stream for Reporting {
             }
         }
     }
-}
-
-/// Whether a request of the session failed because the session is gone; the events tell of it too.
-fn session_was_lost(error: &ClientError) -> bool {
-    matches!(error, ClientError::NotSent { .. } | ClientError::OutcomeUnknown { .. })
 }

@@ -78,7 +78,7 @@ impl Shared {
             proxy_client_id,
             body: encode_body(proxy_client_id, String::new(), None, request),
             repeatable: false,
-            outlives_connection: false,
+            session: None,
             login: Login::Unconcerned,
             unanswered: false,
         };

@@ -217,7 +217,7 @@ fn register_due(shared: &Arc<Shared>) {
             proxy_client_id,
             body,
             repeatable: false,
-            outlives_connection: false,
+            session: None,
             login: Login::Unconcerned,
             unanswered: false,
         });

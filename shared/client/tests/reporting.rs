@@ -6,7 +6,7 @@ mod stand_in;
 
 use ixn_client::{
     ClientError, ClientType, ErrorCode, Event, Reporting, ReportingItem, ReportingOptions, Request,
-    ServerEnvelope,
+    RequestOptions, ServerEnvelope, WhenRefusedForNow,
     proto::{
         ClientEnvelope, EventHeld, EventPublished, EventReportingGap, EventReportingState,
         EventReportingStateEnd, RequestStartPlaceAgentStateReportingAll,
@@ -113,6 +113,55 @@ async fn a_loss_before_the_state_is_complete_asks_for_all_of_it_again() {
     };
     let items = ["disconnected", "resumed 0", "state", "state end 20"];
     let ((), _connection) = tokio::join!(expect(&mut reporting, &items), serve);
+}
+
+#[tokio::test]
+async fn an_event_between_the_pages_does_not_make_the_state_complete() {
+    let (mut server, mut reporting, connection, _) = reporting(ReportingOptions::default()).await;
+    connection.send([state(), held(101)]).await;
+    expect(&mut reporting, &["state", "event 101"]).await;
+    assert_eq!(reporting.last_number(), 0);
+    connection.end();
+    let serve = async {
+        let mut connection = server.accept_registered(info()).await;
+        let request = connection.next().await;
+        assert_eq!(start(&request).resume_after_event, None);
+        connection.send([ack(&request), state(), state_end(110)]).await;
+        connection
+    };
+    let items = ["disconnected", "resumed 0", "state", "state end 110"];
+    let ((), _connection) = tokio::join!(expect(&mut reporting, &items), serve);
+}
+
+#[tokio::test]
+async fn an_event_between_the_pages_does_not_come_again_after_the_state() {
+    let (mut server, mut reporting, connection, _) = reporting(ReportingOptions::default()).await;
+    connection.send([state(), held(101), state_end(100), held(101)]).await;
+    expect(&mut reporting, &["state", "event 101", "state end 100"]).await;
+    assert_eq!(reporting.last_number(), 101);
+    connection.end();
+    let serve = async {
+        let mut connection = server.accept_registered(info()).await;
+        assert_eq!(started(&mut connection).await, 101);
+        connection.send([held(102)]).await;
+        connection
+    };
+    let items = ["disconnected", "resumed 101", "event 102"];
+    let ((), _connection) = tokio::join!(expect(&mut reporting, &items), serve);
+}
+
+#[tokio::test]
+async fn a_start_is_sent_with_the_options_of_its_handle() {
+    let mut server = StandIn::start();
+    let (client, mut connection) = server.client(server.options(ClientType::ReportingEngine)).await;
+    let fail = RequestOptions { when_refused_for_now: WhenRefusedForNow::Fail, ..Default::default() };
+    let serve = async {
+        let request = connection.next().await;
+        connection.send([refuse(&request, ErrorCode::DatabaseUnavailable)]).await;
+    };
+    let client = client.with(fail);
+    let (refused, ()) = tokio::join!(client.reporting(ReportingOptions::default()), serve);
+    assert_eq!(refused.unwrap_err().code(), Some(ErrorCode::DatabaseUnavailable));
 }
 
 #[tokio::test]

@@ -116,6 +116,31 @@ async fn repeats_can_be_turned_off() {
 }
 
 #[tokio::test]
+async fn a_login_that_was_refused_for_now_is_not_repeated_in_the_next_session() {
+    let mut server = StandIn::start();
+    let mut options = server.options(ClientType::AgentApplication);
+    (options.retry.initial, options.retry.max) = (Duration::from_secs(1), Duration::from_secs(1));
+    let (client, mut connection) = server.client(options).await;
+    let login = client.agent_login(RequestAgentLogin::default());
+    let serve = async {
+        let request = connection.next().await;
+        connection.send([refuse(&request, ErrorCode::DatabaseUnavailable)]).await;
+        connection.fail().await;
+        server.accept_registered(info()).await
+    };
+    // When its wait was very short, the repeat was on its way on the connection that was lost.
+    let (login, mut connection) = tokio::join!(login, serve);
+    assert!(login.as_ref().is_err_and(ClientError::session_was_lost), "{login:?}");
+    let serve = async {
+        let request = connection.next().await;
+        assert!(matches!(request.request, Some(Request::RequestHold(_))), "{request:?}");
+        connection.send([ack(&request)]).await;
+    };
+    let (held, ()) = tokio::join!(client.hold("1"), serve);
+    held.unwrap();
+}
+
+#[tokio::test]
 async fn requests_with_a_key_are_sent_again_in_order_and_identical_after_a_loss() {
     let (mut server, client, mut connection) = media_server().await;
     let ask = join_all((0..50).map(|number| client.submit(submit(&number.to_string()))));

@@ -70,7 +70,7 @@ impl State {
             }
             let waits = pending.answer.is_some();
             let may_go_on =
-                if pending.sent { pending.request.repeatable } else { pending.request.outlives_connection };
+                if pending.sent { pending.request.repeatable } else { pending.request.session.is_none() };
             if waits && may_go_on {
                 pending.send_again();
                 kept.push((pending.request.proxy_client_id, *reference_id, pending.request.login));

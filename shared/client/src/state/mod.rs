@@ -106,6 +106,11 @@ impl State {
         self.registrations.get(&proxy_client_id).map(|found| found.info.clone()).unwrap_or_default()
     }
 
+    /// The number of the session that a registration has, or will have next.
+    pub(crate) fn session(&self, proxy_client_id: u32) -> u64 {
+        self.registrations.get(&proxy_client_id).map_or(0, |registration| registration.session)
+    }
+
     /// The server's limit for a message, bytes; 0 = not known.
     pub(crate) fn max_message_bytes(&self) -> u64 {
         self.registrations.get(&0).map_or(0, |own| own.info.max_message_bytes)

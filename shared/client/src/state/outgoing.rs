@@ -35,6 +35,10 @@ impl State {
         if let Phase::Closed(reason) = &registration.phase {
             return Err(ClientError::closed(reason.clone()));
         }
+        if request.session.is_some_and(|session| session != registration.session) {
+            let reason = "its session was lost while it waited to be repeated".to_owned();
+            return Err(ClientError::NotSent { reason });
+        }
         registration.line_up(reference_id, request.login);
         let (answer, receiver) = oneshot::channel();
         self.pending.insert(reference_id, Pending::new(request, Some(answer)));
@@ -62,7 +66,10 @@ impl State {
 
     /// Takes the encoded registration of a logical client that was due.
     pub(crate) fn enqueue_registration(&mut self, request: Outgoing) {
-        if self.link != Link::Up {
+        let registration = self.registrations.get(&request.proxy_client_id);
+        // While it was encoded, its logical client may have been dropped.
+        let is_awaited = registration.is_some_and(|found| found.phase == Phase::Registering);
+        if self.link != Link::Up || !is_awaited {
             return;
         }
         let reference_id = self.take_reference_id();

@@ -14,8 +14,8 @@ pub(crate) struct Outgoing {
     pub(crate) body: Bytes,
     /// It may be sent again when its answer did not come.
     pub(crate) repeatable: bool,
-    /// It makes sense on a later connection.
-    pub(crate) outlives_connection: bool,
+    /// The session of its registration that it belongs to: in a later one it would mean something else. `None` = none.
+    pub(crate) session: Option<u64>,
     /// What it has to do with the login of the registration's agent.
     pub(crate) login: Login,
     /// No answer is wanted: it is done when it is sent.

@@ -33,6 +33,8 @@ pub(super) enum Phase {
 pub(super) struct Registration {
     pub(super) profile: Arc<LogicalOptions>,
     pub(super) phase: Phase,
+    /// How many sessions it has lost.
+    pub(super) session: u64,
     /// Refused attempts since it last stood.
     pub(super) attempts: u32,
     /// Reference ids of requests to send, oldest first. Those of requests that were given up are skipped.
@@ -60,6 +62,7 @@ impl Registration {
         Self {
             profile,
             phase: Phase::Unconnected,
+            session: 0,
             attempts: 0,
             waiting: VecDeque::new(),
             held: VecDeque::new(),
@@ -106,6 +109,7 @@ impl Registration {
 
     /// The session is gone, with the login: nothing is to be sent until it is lined up again.
     pub(super) fn session_lost(&mut self) {
+        self.session += 1;
         self.waiting.clear();
         self.held.clear();
         self.logged_in = false;

@@ -15,7 +15,7 @@ fn request(proxy_client_id: u32, name: &str) -> Outgoing {
         proxy_client_id,
         body: bytes::Bytes::copy_from_slice(name.as_bytes()),
         repeatable: true,
-        outlives_connection: true,
+        session: None,
         login: Login::Unconcerned,
         unanswered: false,
     }
@@ -140,4 +140,17 @@ async fn an_answer_to_what_was_not_sent_on_this_connection_is_ignored() {
     assert_eq!(names(&pack(&mut state, 100)), ["x"]);
     state.deliver(answer(reference_id), now);
     assert!(receiver.try_recv().unwrap().result.is_ok());
+}
+
+#[tokio::test]
+async fn a_logical_client_that_is_dropped_while_its_registration_is_encoded_is_not_registered() {
+    let now = Instant::now();
+    let mut state = state();
+    connect(&mut state, now);
+    let profile = Arc::new(LogicalOptions::new("a", ClientType::AgentApplication));
+    let (id, _started) = state.add_logical(profile, now).unwrap();
+    assert_eq!(state.take_due(now).len(), 1);
+    state.remove_logical(id, Some(request(id, "farewell")));
+    state.enqueue_registration(request(id, "registration"));
+    assert_eq!(names(&pack(&mut state, 1 << 16)), ["farewell"]);
 }
