@@ -3,7 +3,7 @@
 //! He accepts every offer, thinks, and finishes. A lost connection takes nothing from him: after the next login he
 //! goes on with what the server says he holds, and with nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often finishing one interaction is tried before it is left alone.
 const ATTEMPTS_TO_FINISH: u32 = 3;
@@ -17,10 +17,10 @@ pub(super) enum Input {
     Disconnected,
     /// An interaction is offered to him.
     Invited { ticket_id: u64, interaction_id: String },
-    /// The server acknowledged that he accepted.
-    Accepted { interaction_id: String },
+    /// The server acknowledged that he accepted. `repeated`: it is the first answer again, after a lost connection.
+    Accepted { ticket_id: u64, interaction_id: String, repeated: bool },
     /// The server refused it, or no answer came.
-    NotAccepted { interaction_id: String },
+    NotAccepted { ticket_id: u64 },
     /// He has thought for long enough.
     Thought { interaction_id: String },
     /// The server acknowledged the end of his work.
@@ -49,8 +49,6 @@ pub(super) enum Action {
 /// Where one interaction of his stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// He accepted; the server has not answered.
-    Accepting,
     /// He thinks.
     Thinking { attempts: u32 },
     /// He has thought, and waits for a login.
@@ -62,6 +60,9 @@ enum Step {
 /// One agent's interactions and counts.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
+    /// The tickets of the offers that he accepted, unanswered by the server.
+    accepting: BTreeSet<u64>,
+    /// What he has.
     interactions: BTreeMap<String, Step>,
     is_logged_in: bool,
     accepted: u64,
@@ -81,7 +82,7 @@ impl Desk {
 
     /// How many interactions he has or is about to have.
     pub(super) fn holding(&self) -> usize {
-        self.interactions.len()
+        self.accepting.len() + self.interactions.len()
     }
 
     /// True while a login stands.
@@ -98,14 +99,17 @@ impl Desk {
                 Vec::new()
             }
             Input::Invited { ticket_id, interaction_id } => {
-                self.interactions.insert(interaction_id.clone(), Step::Accepting);
+                self.accepting.insert(ticket_id);
                 vec![Action::Accept { ticket_id, interaction_id }]
             }
-            Input::Accepted { interaction_id } => self.accepted_one(interaction_id),
-            Input::NotAccepted { interaction_id } => {
-                if self.interactions.get(&interaction_id) == Some(&Step::Accepting) {
-                    self.interactions.remove(&interaction_id);
-                }
+            Input::Accepted { ticket_id, interaction_id, repeated } => {
+                self.accepting.remove(&ticket_id);
+                self.accepted += 1;
+                // The login that came before a repeat has told whether he still has it.
+                if repeated { Vec::new() } else { self.begin(interaction_id) }
+            }
+            Input::NotAccepted { ticket_id } => {
+                self.accepting.remove(&ticket_id);
                 Vec::new()
             }
             Input::Thought { interaction_id } => self.thought(interaction_id),
@@ -126,31 +130,26 @@ impl Desk {
     fn logged_in(&mut self, held: Vec<String>, not_ready: Vec<String>) -> Vec<Action> {
         self.is_logged_in = true;
         // Requests in flight are repeated by the client and will be answered; the rest is what the server says.
-        self.interactions
-            .retain(|id, step| matches!(step, Step::Accepting | Step::Finishing { .. }) || held.contains(id));
+        self.interactions.retain(|id, step| matches!(step, Step::Finishing { .. }) || held.contains(id));
         let become_ready = |media_type| Action::BecomeReady { media_type };
         let mut actions: Vec<Action> = not_ready.into_iter().map(become_ready).collect();
         for interaction_id in held {
             match self.interactions.get_mut(&interaction_id) {
                 Some(Step::Thinking { .. } | Step::Finishing { .. }) => {}
+                None => actions.extend(self.begin(interaction_id)),
                 Some(step @ Step::Due { .. }) => {
                     let Step::Due { attempts } = *step else { continue };
                     *step = Step::Finishing { attempts };
                     actions.push(Action::Finish { interaction_id });
-                }
-                Some(Step::Accepting) | None => {
-                    self.interactions.insert(interaction_id.clone(), Step::Thinking { attempts: 0 });
-                    actions.push(Action::Think { interaction_id });
                 }
             }
         }
         actions
     }
 
-    fn accepted_one(&mut self, interaction_id: String) -> Vec<Action> {
-        self.accepted += 1;
-        // After a lost connection the login may have told of it before the repeated accept was answered.
-        if !matches!(self.interactions.get(&interaction_id), None | Some(Step::Accepting)) {
+    /// He has it: he thinks, unless he is at it already.
+    fn begin(&mut self, interaction_id: String) -> Vec<Action> {
+        if self.interactions.contains_key(&interaction_id) {
             return Vec::new();
         }
         self.interactions.insert(interaction_id.clone(), Step::Thinking { attempts: 0 });
@@ -212,8 +211,12 @@ mod tests {
     fn handling() -> Desk {
         let mut desk = logged_in();
         desk.handle(Input::Invited { ticket_id: 7, interaction_id: id() });
-        desk.handle(Input::Accepted { interaction_id: id() });
+        desk.handle(accepted(false));
         desk
+    }
+
+    fn accepted(repeated: bool) -> Input {
+        Input::Accepted { ticket_id: 7, interaction_id: id(), repeated }
     }
 
     #[test]
@@ -222,7 +225,7 @@ mod tests {
         let accept = Action::Accept { ticket_id: 7, interaction_id: id() };
         assert_eq!(desk.handle(Input::Invited { ticket_id: 7, interaction_id: id() }), [accept]);
         let think = Action::Think { interaction_id: id() };
-        assert_eq!(desk.handle(Input::Accepted { interaction_id: id() }), [think]);
+        assert_eq!(desk.handle(accepted(false)), [think]);
         let finish = Action::Finish { interaction_id: id() };
         assert_eq!(desk.handle(Input::Thought { interaction_id: id() }), [finish]);
         assert_eq!(desk.holding(), 1);
@@ -234,7 +237,7 @@ mod tests {
     fn a_refused_or_revoked_offer_leaves_nothing() {
         let mut desk = logged_in();
         desk.handle(Input::Invited { ticket_id: 7, interaction_id: id() });
-        desk.handle(Input::NotAccepted { interaction_id: id() });
+        desk.handle(Input::NotAccepted { ticket_id: 7 });
         assert_eq!((desk.accepted(), desk.holding()), (0, 0));
         let mut desk = handling();
         desk.handle(Input::Revoked { interaction_id: id() });
@@ -271,10 +274,32 @@ mod tests {
         desk.handle(Input::Disconnected);
         let think = Action::Think { interaction_id: id() };
         assert_eq!(desk.handle(login(vec![id()])), [think]);
-        assert_eq!(desk.handle(Input::Accepted { interaction_id: id() }), [], "thinks already");
+        assert_eq!(desk.handle(accepted(true)), [], "thinks already");
         desk.handle(Input::Thought { interaction_id: id() });
         desk.handle(Input::Finished { interaction_id: id() });
         assert_eq!((desk.accepted(), desk.finished(), desk.holding()), (1, 1, 0));
+    }
+
+    #[test]
+    fn an_accept_whose_answer_was_lost_with_the_work_begins_nothing() {
+        let mut desk = logged_in();
+        desk.handle(Input::Invited { ticket_id: 7, interaction_id: id() });
+        desk.handle(Input::Disconnected);
+        desk.handle(login(vec![]));
+        assert_eq!(desk.handle(accepted(true)), []);
+        assert_eq!((desk.accepted(), desk.holding()), (1, 0));
+    }
+
+    #[test]
+    fn the_end_of_an_old_offer_leaves_the_new_one() {
+        let mut desk = logged_in();
+        desk.handle(Input::Invited { ticket_id: 6, interaction_id: id() });
+        desk.handle(Input::Disconnected);
+        desk.handle(login(vec![]));
+        desk.handle(Input::Invited { ticket_id: 7, interaction_id: id() });
+        desk.handle(Input::NotAccepted { ticket_id: 6 });
+        assert_eq!(desk.holding(), 1);
+        assert_eq!(desk.handle(accepted(false)), [Action::Think { interaction_id: id() }]);
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(crate) async fn run(common: &Common, agent_id: &str, roster: &Roster) -> Res
         list: Worklist::default(),
         running: FuturesUnordered::new(),
     };
-    desk.send(format!("login {agent_id}"), Effect::LoggedIn, requests::login(agent_id, &roster.media));
+    desk.send(format!("login {agent_id}"), Effect::LoggedIn, login(agent_id, &roster.media));
     let mut lines = read_lines();
     let mut reading = true;
     let mut unanswered = 0;
@@ -162,11 +162,7 @@ impl Desk {
         let event = match answer {
             Ok(answer) => answer.event,
             // The client connects again and the login is repeated then.
-            Err(ClientError::NotSent { .. } | ClientError::OutcomeUnknown { .. })
-                if matches!(effect, Effect::LoggedIn) =>
-            {
-                return Ok(());
-            }
+            Err(error) if matches!(effect, Effect::LoggedIn) && error.session_was_lost() => return Ok(()),
             Err(error) if matches!(effect, Effect::LoggedIn) => {
                 let reason = requests::login_refused(&error, &self.agent_id, &self.known_agents);
                 return Err(Failure::Refused(reason));
@@ -265,7 +261,7 @@ impl Desk {
             // The teller says so.
             ClientEvent::Disconnected { .. } => return Ok(()),
             ClientEvent::Reconnected { .. } => {
-                let login = requests::login(&self.agent_id, &self.media);
+                let login = login(&self.agent_id, &self.media);
                 self.send(format!("login {}", self.agent_id), Effect::LoggedIn, login);
                 return Ok(());
             }
@@ -315,6 +311,10 @@ impl Desk {
             _ => None,
         }
     }
+}
+
+fn login(agent_id: &str, media: &[String]) -> Request {
+    Request::RequestAgentLogin(requests::login(agent_id, media))
 }
 
 /// The lines of standard input, read by a thread of its own.

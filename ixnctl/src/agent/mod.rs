@@ -2,6 +2,8 @@
 
 pub(crate) mod crew;
 mod desk;
+#[cfg(test)]
+mod desk_model;
 pub(crate) mod dialogue;
 mod emptiness;
 pub(crate) mod interactive;

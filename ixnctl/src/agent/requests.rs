@@ -16,6 +16,8 @@ use tokio::time::{Instant, sleep};
 
 use super::desk::{Action, Input};
 
+/// How long a login is tried again after a lost connection.
+pub(crate) const LOGIN_PATIENCE: Duration = Duration::from_secs(60);
 /// The wait between two tries to log in.
 const LOGIN_PAUSE: Duration = Duration::from_millis(250);
 
@@ -64,34 +66,29 @@ impl Finish {
 }
 
 /// A login that is ready for these media.
-pub(super) fn login(agent_id: &str, media_list: &[String]) -> Request {
+pub(crate) fn login(agent_id: &str, media_list: &[String]) -> RequestAgentLogin {
     let state = |name: &String| MediaState { media_type_name: name.clone(), ready: true, reason: None };
     let media_list = media_list.iter().map(state).collect();
-    Request::RequestAgentLogin(RequestAgentLogin {
-        agent_id: agent_id.to_owned(),
-        media_list,
-        ..Default::default()
-    })
+    RequestAgentLogin { agent_id: agent_id.to_owned(), media_list, ..Default::default() }
 }
 
-/// Logs in, and waits for that while the server's database is away. `None` = the connection was lost meanwhile; the
-/// client's events will tell of the next one. A refusal that a lost connection leaves behind for a while is tried again
-/// for as long as `patience`.
+/// Logs in. `None` = the session was lost meanwhile; the client's events tell of the next one. A refusal that a lost
+/// connection leaves behind for a while, because the server may not have noticed the loss yet, is tried again for as
+/// long as `patience`.
 ///
 /// # Errors
 /// The server refuses.
-pub(super) async fn log_in(
-    client: LogicalClient,
-    agent_id: String,
-    media: Vec<String>,
+pub(crate) async fn log_in(
+    client: &LogicalClient,
+    login: RequestAgentLogin,
     patience: Duration,
-) -> Result<Option<Input>, ClientError> {
+) -> Result<Option<AgentLoginInfo>, ClientError> {
     let give_up = Instant::now() + patience;
-    let client = client.with(RequestOptions::until_answered());
-    loop {
-        match client.request(login(&agent_id, &media)).await {
-            Ok(answer) => return Ok(Some(logged_in(answer, &media))),
-            Err(ClientError::NotSent { .. } | ClientError::OutcomeUnknown { .. }) => return Ok(None),
+    let session = client.session();
+    while client.session() == session {
+        match client.agent_login(login.clone()).await {
+            Ok(login) => return Ok(Some(login)),
+            Err(error) if error.session_was_lost() => return Ok(None),
             Err(error)
                 if error.code() == Some(ErrorCode::AgentAlreadyLoggedIn) && Instant::now() < give_up =>
             {
@@ -100,6 +97,7 @@ pub(super) async fn log_in(
             Err(error) => return Err(error),
         }
     }
+    Ok(None)
 }
 
 /// Why an agent cannot log in, with the agent of the configuration who is probably meant, or how to name the media.
@@ -115,12 +113,8 @@ pub(super) fn login_refused(error: &ClientError, agent_id: &str, known_agents: &
     }
 }
 
-/// What the answer to a login says. A resumed login keeps the media of before, whatever was asked for.
-fn logged_in(answer: ServerEnvelope, wanted: &[String]) -> Input {
-    let login = match answer.event {
-        Some(Event::EventAck(ack)) => ack.agent_login.unwrap_or_default(),
-        _ => AgentLoginInfo::default(),
-    };
+/// What a login says to the desk. A resumed login keeps the media of before, whatever was asked for.
+pub(super) fn logged_in(login: AgentLoginInfo, wanted: &[String]) -> Input {
     let is_ready =
         |name: &String| login.media_list.iter().any(|media| media.ready && media.media_type_name == *name);
     let not_ready = wanted.iter().filter(|name| !is_ready(name)).cloned().collect();
@@ -143,10 +137,10 @@ pub(super) async fn carry_out(
         Action::Accept { ticket_id, interaction_id } => {
             let accept = RequestAccept { ticket_id, interaction_id: interaction_id.clone() };
             Some(match client.request(Request::RequestAccept(accept)).await {
-                Ok(_) => Input::Accepted { interaction_id },
+                Ok(answer) => Input::Accepted { ticket_id, interaction_id, repeated: answer.repeated },
                 Err(error) => {
                     refused("accept", &error);
-                    Input::NotAccepted { interaction_id }
+                    Input::NotAccepted { ticket_id }
                 }
             })
         }

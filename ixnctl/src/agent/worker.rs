@@ -16,12 +16,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::desk::{Action, Desk, Input};
 use super::refusals::Refusals;
-use super::requests::{self, Finish};
+use super::requests::{self, Finish, LOGIN_PATIENCE};
 use crate::output::Remarks;
 use crate::troubles::Waiting;
 
-/// How long a login is tried again after a lost connection: the server may not have noticed the loss yet.
-const LOGIN_DEADLINE: Duration = Duration::from_secs(60);
 /// How long an agent who is told to end waits for the answers that are on their way.
 const ANSWERS_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -168,19 +166,19 @@ impl Worker {
                 return Err(reason.to_string());
             }
             ClientEvent::Disconnected { .. } => self.act(work, Input::Disconnected),
-            ClientEvent::Reconnected { .. } => self.log_in(work, LOGIN_DEADLINE),
+            ClientEvent::Reconnected { .. } => self.log_in(work, LOGIN_PATIENCE),
         }
         Ok(())
     }
 
     fn log_in(&self, work: &mut Work, patience: Duration) {
-        let login =
-            requests::log_in(self.client.clone(), self.agent_id.clone(), self.plan.media.clone(), patience);
+        let client = self.client.with(RequestOptions::until_answered());
+        let (waiting, plan) = (Arc::clone(&self.waiting), Arc::clone(&self.plan));
+        let login = requests::login(&self.agent_id, &plan.media);
         work.requests += 1;
-        let waiting = Arc::clone(&self.waiting);
         work.running.push(Box::pin(async move {
-            match waiting.during(login).await {
-                Ok(input) => Done::Answered(input),
+            match waiting.during(requests::log_in(&client, login, patience)).await {
+                Ok(login) => Done::Answered(login.map(|login| requests::logged_in(login, &plan.media))),
                 Err(error) => Done::LoginFailed(error),
             }
         }));

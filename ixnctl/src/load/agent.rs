@@ -3,7 +3,6 @@
 //! After a lost connection he logs in again and first stops what the server says he holds.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ixn_client::{
     ClientError, ClientEvent, ErrorCode, IdempotencyKey, LogicalClient, RequestOptions, ServerEnvelope,
@@ -11,17 +10,13 @@ use ixn_client::{
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    AgentLoginInfo, AgentStateChangeOperation, InteractionProperties, MediaState, RequestAccept,
-    RequestAgentLogin, RequestStopProcessing,
+    AgentLoginInfo, AgentStateChangeOperation, InteractionProperties, RequestAccept, RequestStopProcessing,
 };
-use tokio::time::sleep;
 
 use super::names::{MEDIA_TYPE, agent_id};
 use super::shared::Shared;
 use super::submitter::sentence;
-
-/// The wait between two tries to log in.
-const LOGIN_PAUSE: Duration = Duration::from_millis(250);
+use crate::agent::requests::{LOGIN_PATIENCE, log_in, login};
 
 /// An agent at work.
 pub(super) struct Agent {
@@ -57,27 +52,18 @@ impl Agent {
     /// # Errors
     /// A sentence: the server refuses him.
     pub(super) async fn log_in(&mut self) -> Result<(), Left> {
-        loop {
-            let media = MediaState { media_type_name: MEDIA_TYPE.to_owned(), ready: true, reason: None };
-            let login = RequestAgentLogin {
-                agent_id: agent_id(self.number),
-                media_list: vec![media],
-                ..RequestAgentLogin::default()
-            };
-            match self.client.agent_login(login).await {
-                Ok(login) => return self.logged_in(login).await,
-                // The next event tells of the next connection.
-                Err(error) if connection_was_lost(&error) => return Ok(()),
-                // The server has not noticed the end of his last connection yet.
-                Err(error) if error.code() == Some(ErrorCode::AgentAlreadyLoggedIn) => {
-                    sleep(LOGIN_PAUSE).await;
-                }
-                Err(error) => return Err(format!("agent {}: {}", agent_id(self.number), sentence(error))),
-            }
+        let agent_id = agent_id(self.number);
+        let login = login(&agent_id, &[MEDIA_TYPE.to_owned()]);
+        match log_in(&self.client, login, LOGIN_PATIENCE).await {
+            Ok(Some(login)) => self.logged_in(login).await,
+            // The next event tells of the next connection.
+            Ok(None) => {}
+            Err(error) => return Err(format!("agent {agent_id}: {}", sentence(error))),
         }
+        Ok(())
     }
 
-    async fn logged_in(&mut self, login: AgentLoginInfo) -> Result<(), Left> {
+    async fn logged_in(&mut self, login: AgentLoginInfo) {
         for held in login.interactions.iter().filter_map(|held| held.interaction.as_ref()) {
             self.stop(self.piece(held)).await;
         }
@@ -85,7 +71,6 @@ impl Agent {
         if !login.media_list.iter().any(|media| media.ready && media.media_type_name == MEDIA_TYPE) {
             self.become_ready().await;
         }
-        Ok(())
     }
 
     /// Works until the connection is closed.
@@ -185,11 +170,6 @@ impl Agent {
         let lifecycle = self.shared.run.lifecycle(&interaction.external_id);
         Piece { interaction_id: interaction.interaction_id.clone(), lifecycle }
     }
-}
-
-/// The request was not carried out, or nobody knows, because the connection was lost.
-fn connection_was_lost(error: &ClientError) -> bool {
-    matches!(error, ClientError::NotSent { .. } | ClientError::OutcomeUnknown { .. })
 }
 
 /// The offer no longer stands.

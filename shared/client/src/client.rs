@@ -136,6 +136,12 @@ impl Client {
         self.handle.shared.state.lock().registration_info(self.handle.proxy_client_id)
     }
 
+    /// The number of the registration's session, or of its next one while there is none: a lost registration is one
+    /// session less. For those who try again what belongs to a session, such as a login.
+    pub fn session(&self) -> u64 {
+        self.handle.shared.state.lock().session(self.handle.proxy_client_id)
+    }
+
     /// Whether the registration stands at this moment.
     pub fn is_connected(&self) -> bool {
         self.handle.shared.state.lock().is_connected(self.handle.proxy_client_id)
@@ -211,7 +217,7 @@ impl Client {
             proxy_client_id,
             body: encode_body(proxy_client_id, idempotency_key.clone(), options.extension, request),
             repeatable,
-            session: (!outlives_session).then(|| shared.state.lock().session(proxy_client_id)),
+            session: (!outlives_session).then(|| self.session()),
             login,
             unanswered: false,
         };
@@ -273,7 +279,7 @@ impl Client {
             proxy_client_id,
             body: encode_body(proxy_client_id, String::new(), extension, event),
             repeatable: false,
-            session: Some(shared.state.lock().session(proxy_client_id)),
+            session: Some(self.session()),
             login: Login::Unconcerned,
             unanswered: true,
         };
