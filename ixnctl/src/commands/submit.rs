@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::arguments::Common;
 use crate::connection;
+use crate::email::sources;
 use crate::exit::Failure;
 use crate::inspector::Inspector;
 use crate::names;
@@ -212,7 +213,7 @@ impl Input {
         let queue = submit.queue.clone().unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
         if !submit.eml.is_empty() {
             for path in &submit.eml {
-                path.metadata().map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+                sources::check(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
             }
             return Ok(Self::Emails(Emails { paths: submit.eml.clone(), queue }));
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use ixn_proto::{KeyValueList, RequestSubmit};
-use mail_parser::{Address, HeaderName, Message, MessageParser, MimeHeaders as _};
+use mail_parser::{Address, DateTime, HeaderName, Message, MessageParser, MimeHeaders as _};
 use sha2::{Digest as _, Sha256};
 
 use crate::submission::Submission;
@@ -16,8 +16,11 @@ const EXTERNAL_ID_BYTES: usize = 256;
 const TEXT_BYTES: usize = 1_024;
 /// The longest text that lists several things (recipients), bytes.
 const LIST_BYTES: usize = 4_096;
-/// How much later than now a Date header may be before it counts as wrong, seconds: clocks and zones differ.
+/// How much later than a Received header the Date header may be before it counts as wrong, seconds: clocks and zones
+/// differ.
 const DATE_TOLERANCE_SECONDS: i64 = 24 * 60 * 60;
+/// The last time that the server takes, Unix seconds.
+const LAST_SECOND: i64 = u32::MAX as i64;
 
 /// Why bytes are not an e-mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,11 +36,12 @@ pub(crate) enum Broken {
     NotAnEmail,
 }
 
-/// Reads one e-mail into a submission to `queue`. `now` is Unix seconds: it decides whether the Date can be true.
+/// Reads one e-mail into a submission to `queue`. The same bytes make the same submission at any time: their hash is its
+/// idempotency key.
 ///
 /// # Errors
 /// The bytes are not an e-mail.
-pub(crate) fn read(bytes: &[u8], queue: &str, now: i64) -> Result<Submission, Broken> {
+pub(crate) fn read(bytes: &[u8], queue: &str) -> Result<Submission, Broken> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Broken::Empty);
     }
@@ -50,7 +54,7 @@ pub(crate) fn read(bytes: &[u8], queue: &str, now: i64) -> Result<Submission, Br
         media_type: MEDIA_TYPE.to_owned(),
         interaction_type: "Inbound".to_owned(),
         interaction_subtype: "InboundNew".to_owned(),
-        received_at: received_at(&message, now).unwrap_or(0),
+        received_at: received_at(&message).unwrap_or(0),
         external_id: message.message_id().map(|id| bounded(id, EXTERNAL_ID_BYTES)).unwrap_or_default(),
         user_data: Some(user_data(&message, bytes.len())),
         ..RequestSubmit::default()
@@ -85,10 +89,14 @@ fn is_an_email(message: &Message<'_>) -> bool {
     names.into_iter().any(|name| message.header(name).is_some_and(|value| !value.is_empty()))
 }
 
-/// The time of the Date header; `None` when there is none or it cannot be true.
-fn received_at(message: &Message<'_>, now: i64) -> Option<i64> {
-    let seconds = message.date().filter(|date| date.is_valid())?.to_timestamp();
-    (1..=now.saturating_add(DATE_TOLERANCE_SECONDS)).contains(&seconds).then_some(seconds)
+/// The time of the Date header; `None` when there is none or it cannot be true: it is later than a server on the way
+/// received the e-mail.
+fn received_at(message: &Message<'_>) -> Option<i64> {
+    let seconds = |date: &DateTime| Some(date).filter(|date| date.is_valid()).map(DateTime::to_timestamp);
+    let sent = seconds(message.date()?)?;
+    let received = message.received().and_then(|received| seconds(received.date.as_ref()?));
+    let latest = received.map_or(LAST_SECOND, |received| received.saturating_add(DATE_TOLERANCE_SECONDS));
+    (1..=latest.min(LAST_SECOND)).contains(&sent).then_some(sent)
 }
 
 fn user_data(message: &Message<'_>, size_bytes: usize) -> KeyValueList {
@@ -151,8 +159,8 @@ fn integer(bytes: usize) -> i64 {
 mod tests {
     use super::*;
 
-    /// 2026-01-01T00:00:00Z.
-    const NOW: i64 = 1_767_225_600;
+    /// 2026-01-02T00:00:00Z.
+    const JANUARY_2: i64 = 1_767_312_000;
 
     const PLAIN: &str = "From: \"Doe, Jane\" <jane@example.com>\r\n\
         To: Help <help@example.org>, sales@example.org\r\n\
@@ -173,7 +181,7 @@ mod tests {
         --x--\n";
 
     fn read_text(email: &str) -> Submission {
-        read(email.as_bytes(), "inbox", NOW).unwrap()
+        read(email.as_bytes(), "inbox").unwrap()
     }
 
     #[test]
@@ -222,19 +230,23 @@ mod tests {
 
     #[test]
     fn a_date_that_cannot_be_true_is_left_out() {
-        let received_at =
-            |date: &str| read_text(&format!("From: a@b.c\nDate: {date}\n\n")).request.received_at;
-        assert_eq!(received_at("Fri, 2 Jan 2026 00:00:00 +0000"), NOW + 24 * 60 * 60);
-        assert_eq!(received_at("Fri, 2 Jan 2026 00:00:01 +0000"), 0);
+        let read = |headers: &str| read_text(&format!("From: a@b.c\n{headers}\n\n")).request.received_at;
+        let received_at = |date: &str| read(&format!("Date: {date}"));
+        assert_eq!(received_at("Fri, 2 Jan 2026 00:00:00 +0000"), JANUARY_2);
         assert_eq!(received_at("Thu, 1 Jan 1960 00:00:00 +0000"), 0);
+        assert_eq!(received_at("Mon, 1 Jan 2125 00:00:00 +0000"), 0, "the server takes none after 2106");
         assert_eq!(received_at("Wed, 99 Foo 2099 77:00:00 +0000"), 0);
         assert_eq!(received_at("yesterday"), 0);
+        let received = "Received: from a.b.c by d.e.f; Thu, 1 Jan 2026 00:00:00 +0000";
+        let received_at = |date: &str| read(&format!("{received}\nDate: {date}"));
+        assert_eq!(received_at("Fri, 2 Jan 2026 00:00:00 +0000"), JANUARY_2);
+        assert_eq!(received_at("Fri, 2 Jan 2026 00:00:01 +0000"), 0, "sent a day after it was received");
         assert_eq!(read_text("From: a@b.c\n\n").request.received_at, 0);
     }
 
     #[test]
     fn what_is_not_an_email_says_why() {
-        let broken = |bytes: &[u8]| read(bytes, "inbox", NOW).unwrap_err();
+        let broken = |bytes: &[u8]| read(bytes, "inbox").unwrap_err();
         assert_eq!(broken(b""), Broken::Empty);
         assert_eq!(broken(b"\r\n\r\n"), Broken::Empty);
         assert_eq!(broken(b"hello\nworld\n"), Broken::NoHeader);
@@ -267,8 +279,8 @@ mod tests {
     fn any_piece_of_an_email_is_read_or_refused_but_never_fatal() {
         for email in [PLAIN, WITH_ATTACHMENT] {
             for end in 0..email.len() {
-                let _ = read(&email.as_bytes()[..end], "inbox", NOW);
-                let _ = read(&email.as_bytes()[end..], "inbox", NOW);
+                let _ = read(&email.as_bytes()[..end], "inbox");
+                let _ = read(&email.as_bytes()[end..], "inbox");
             }
         }
     }

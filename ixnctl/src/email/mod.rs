@@ -2,5 +2,6 @@
 //!
 //! Bodies never become user data: they belong to the content server of the installation.
 
+mod mbox;
 pub(crate) mod message;
 pub(crate) mod sources;

@@ -12,7 +12,7 @@ use std::io::{self, BufReader, Read as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use mail_parser::mailbox::mbox::MessageIterator;
+use super::mbox::{self, check_size};
 
 /// A larger e-mail is skipped: it would be held in memory whole. 256 MiB.
 const LARGEST_EMAIL_BYTES: u64 = 256 * 1024 * 1024;
@@ -39,13 +39,26 @@ pub(crate) struct Raw {
     pub bytes: io::Result<Vec<u8>>,
 }
 
+/// That `path` is a file or a folder. A pipe is neither: to see what it is would take its beginning away.
+///
+/// # Errors
+/// It is not, or cannot be looked at.
+pub(crate) fn check(path: &Path) -> io::Result<fs::Metadata> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() || metadata.is_file() {
+        return Ok(metadata);
+    }
+    let reason = "it is neither a file nor a folder: save what it brings in a file first";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
+}
+
 /// Finds the e-mail under `path`: a file or a folder. `report` is told what cannot be looked into.
 ///
 /// # Errors
 /// `path` itself cannot be looked at.
 pub(crate) fn find(path: &Path, report: &mut dyn FnMut(&Path, &io::Error)) -> io::Result<Vec<Source>> {
     let mut found = Vec::new();
-    if fs::metadata(path)?.is_dir() {
+    if check(path)?.is_dir() {
         fs::read_dir(path)?;
         search(path, &mut found, report);
     } else {
@@ -181,11 +194,11 @@ impl Source {
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
-    check_size(file.metadata()?.len())?;
+    check_size(file.metadata()?.len(), LARGEST_EMAIL_BYTES)?;
     let mut bytes = Vec::new();
     // It may have grown since it was measured.
     file.take(LARGEST_EMAIL_BYTES + 1).read_to_end(&mut bytes)?;
-    check_size(bytes.len() as u64)?;
+    check_size(bytes.len() as u64, LARGEST_EMAIL_BYTES)?;
     Ok(bytes)
 }
 
@@ -194,28 +207,11 @@ fn read_mbox(path: &Path, each: &mut dyn FnMut(Raw) -> ControlFlow<()>) -> Contr
         Ok(file) => file,
         Err(error) => return each(Raw { label: path.display().to_string(), bytes: Err(error) }),
     };
-    for (index, message) in MessageIterator::new(BufReader::new(file)).enumerate() {
-        let label = format!("{}#{}", path.display(), index + 1);
-        let failed = message.is_err();
-        let bytes = message.map(mail_parser::mailbox::mbox::Message::unwrap_contents).and_then(|bytes| {
-            check_size(bytes.len() as u64)?;
-            Ok(bytes)
-        });
-        each(Raw { label, bytes })?;
-        if failed {
-            // What cannot be read now cannot be read at the next try either.
-            break;
-        }
-    }
-    ControlFlow::Continue(())
-}
-
-fn check_size(bytes: u64) -> io::Result<()> {
-    if bytes > LARGEST_EMAIL_BYTES {
-        let reason = format!("it has {bytes} bytes, more than {LARGEST_EMAIL_BYTES}");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
-    }
-    Ok(())
+    let mut emails = 0;
+    mbox::divide(BufReader::new(file), LARGEST_EMAIL_BYTES, &mut |bytes| {
+        emails += 1;
+        each(Raw { label: format!("{}#{emails}", path.display()), bytes })
+    })
 }
 
 #[cfg(test)]
@@ -282,6 +278,8 @@ mod tests {
         assert_eq!(kind("saved.eml"), Source::Single(root.path().join("saved.eml")));
         assert_eq!(kind("inbox.txt"), Source::Mbox(root.path().join("inbox.txt")));
         assert!(find(&root.path().join("nothing"), &mut |_, _| {}).is_err());
+        let device = find(Path::new("/dev/null"), &mut |_, _| {}).unwrap_err();
+        assert!(device.to_string().contains("neither a file nor a folder"), "{device}");
     }
 
     #[test]
@@ -296,11 +294,8 @@ mod tests {
             seen.push((raw.label, String::from_utf8(raw.bytes.unwrap()).unwrap()));
             ControlFlow::Continue(())
         });
-        assert_eq!(
-            seen[0],
-            (format!("{}#1", path.display()), "Subject: one\n\nFrom the body\n\n".to_owned())
-        );
-        assert_eq!(seen[1], (format!("{}#2", path.display()), "Subject: two\n\n".to_owned()));
+        assert_eq!(seen[0], (format!("{}#1", path.display()), "Subject: one\n\nFrom the body\n".to_owned()));
+        assert_eq!(seen[1], (format!("{}#2", path.display()), "Subject: two\n".to_owned()));
         assert_eq!(seen.len(), 2);
     }
 

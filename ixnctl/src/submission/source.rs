@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Submission, read_line};
@@ -159,8 +158,7 @@ impl Emails {
 
     fn submission(&self, bytes: std::io::Result<Vec<u8>>) -> Result<Submission, Skip> {
         let bytes = bytes.map_err(|error| failing(format!("cannot be read: {error}")))?;
-        message::read(&bytes, &self.queue, Timestamp::now().as_second())
-            .map_err(|broken| Skip { reason: broken.to_string(), fails: false })
+        message::read(&bytes, &self.queue).map_err(|broken| Skip { reason: broken.to_string(), fails: false })
     }
 }
 
