@@ -5,13 +5,12 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::arguments::Common;
+use crate::duration::duration;
 use crate::exit::Failure;
 use crate::load::configuration::configuration;
 use crate::load::pace::Rate;
 use crate::load::run::{self, Plan};
 
-/// How long nothing may happen before a run is given up: longer than a restart and the return of the agents.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// How many lifecycles are under way for each agent at most, when the rate is max: enough that no agent waits.
 const UNDER_WAY_PER_AGENT: u64 = 4;
 
@@ -34,6 +33,10 @@ pub(crate) struct Load {
     /// the last 24 hours.
     #[arg(long, default_value_t = 0, value_name = "Q")]
     pub queued: u64,
+    /// Give up when nothing has happened for so long with lifecycles under way. Longer than a restart and the return of
+    /// the agents.
+    #[arg(long, default_value = "2min", value_parser = duration, value_name = "TIME")]
+    pub patience: Duration,
     /// Write the configuration that the server needs for --agents, and end.
     #[arg(long)]
     pub print_configuration: bool,
@@ -45,6 +48,10 @@ pub(crate) struct Load {
 /// The server is unavailable, or something was lost, done twice or refused.
 pub(crate) async fn run(common: &Common, load: &Load) -> Result<(), Failure> {
     let output = common.output();
+    if load.print_configuration && output.is_json() {
+        let problem = "--print-configuration writes YAML: leave --json out";
+        return Err(Failure::Usage(problem.to_owned()));
+    }
     if load.print_configuration {
         return Ok(output.line(configuration(load.agents).trim_end())?);
     }
@@ -55,7 +62,7 @@ pub(crate) async fn run(common: &Common, load: &Load) -> Result<(), Failure> {
         agents: load.agents,
         connections: load.connections,
         queued: load.queued,
-        patience: PATIENCE,
+        patience: load.patience,
     };
     let bar = output.progress(0);
     let (found, unfinished) = run::run(common, plan, &bar).await?;

@@ -10,6 +10,7 @@
 mod agent;
 pub(crate) mod backlog;
 pub(crate) mod configuration;
+mod ending;
 mod ledger;
 mod names;
 pub(crate) mod pace;

@@ -1,7 +1,6 @@
 //! A run, from the first connection to the last confirmation.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -9,15 +8,15 @@ use indicatif::ProgressBar;
 use ixn_client::{Client, ClientOptions, LogicalClient, LogicalOptions};
 use ixn_proto::ClientType;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::agent::Agent;
 use super::backlog;
+use super::ending::{Outstanding, confirmed, nothing_follows};
 use super::ledger::Ledger;
-use super::names::{QUEUE, Run, agent_id};
+use super::names::{Run, agent_id};
 use super::pace::{Pace, Rate};
 use super::quantiles::Quantiles;
-use super::reporter::{self, Heard};
+use super::reporter;
 use super::result::Found;
 use super::shared::Shared;
 use super::submitter::Submitter;
@@ -27,8 +26,6 @@ use crate::connection;
 use crate::exit::Failure;
 use crate::inspector::Inspector;
 
-/// How often the run is looked at.
-const LOOK: Duration = Duration::from_millis(100);
 /// How long one request may take. Longer than any restart: [`Plan::patience`] decides when a run is given up.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(3_600);
 /// How many agents register and log in at the same time.
@@ -90,7 +87,7 @@ pub(crate) async fn run(
     let processor_before = processor_time();
     shared.pace.begin();
     let unfinished = tokio::select! {
-        stalled = confirmed(&shared, plan, bar) => stalled,
+        stalled = confirmed(&shared, plan.patience, bar) => stalled,
         Some(left) = agents.join_next() => Some(match left {
             Ok(Err(reason)) => reason,
             _ => "an agent's connection ended for good".to_owned(),
@@ -99,7 +96,7 @@ pub(crate) async fn run(
     };
     let tool_processor = processor_time().zip(processor_before).map(|(now, then)| now.saturating_sub(then));
     if unfinished.is_none() {
-        nothing_follows(&inspector, &heard, plan.patience).await;
+        nothing_follows(async || Outstanding::of(&inspector).await, &heard, plan.patience).await;
     }
     let server = inspector.server().await.ok();
     bar.finish_and_clear();
@@ -166,55 +163,4 @@ async fn start_agents(
         working.spawn(agent.work());
     }
     Ok(working)
-}
-
-/// Waits until every lifecycle is confirmed; a sentence when nothing has happened for too long.
-async fn confirmed(shared: &Shared, plan: Plan, bar: &ProgressBar) -> Option<String> {
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last = shared.ledger().counts();
-    let mut since = Instant::now();
-    loop {
-        looks.tick().await;
-        let (counts, is_complete) = {
-            let ledger = shared.ledger();
-            (ledger.counts(), ledger.is_complete())
-        };
-        bar.set_position(counts.ended);
-        if is_complete {
-            return None;
-        }
-        let nothing_under_way =
-            counts.acknowledged + counts.refused == counts.sent && counts.confirmed == counts.acknowledged;
-        if counts != last || nothing_under_way {
-            (last, since) = (counts, Instant::now());
-        }
-        if since.elapsed() >= plan.patience {
-            return Some(format!("nothing has happened for {:?}", plan.patience));
-        }
-    }
-}
-
-/// Waits until the queue is empty and all events are heard: a lifecycle that was begun twice shows there. Without an
-/// answer for too long it gives up; what is known is told then.
-async fn nothing_follows(inspector: &Inspector, heard: &Heard, patience: Duration) {
-    let mut looks = interval(LOOK);
-    let quiet = async {
-        loop {
-            looks.tick().await;
-            let (Ok(server), Ok(queues)) = (inspector.server().await, inspector.queues().await) else {
-                continue;
-            };
-            let of_load = queues.iter().filter(|queue| queue.queue_name == QUEUE);
-            let left: u64 = of_load
-                .flat_map(|queue| &queue.media)
-                .map(|media| media.waiting_processing + media.in_processing)
-                .sum();
-            if left == 0 && heard.load(Ordering::Relaxed) >= server.last_event_number {
-                return;
-            }
-        }
-    };
-    // A quiet that never comes, say because somebody else submits, is not an error of the run.
-    let _ = timeout(patience, quiet).await;
 }
