@@ -92,6 +92,22 @@ pub(crate) enum Command {
     Load(commands::load::Load),
 }
 
+impl Command {
+    /// True when it changes nothing.
+    pub(crate) fn only_looks(&self) -> bool {
+        match self {
+            Self::Queues
+            | Self::Views
+            | Self::Agents
+            | Self::Interactions(_)
+            | Self::Show(_)
+            | Self::Explain(_)
+            | Self::Watch(_) => true,
+            Self::Submit(_) | Self::Agent(_) | Self::Stop(_) | Self::Move(_) | Self::Load(_) => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;

@@ -66,6 +66,9 @@ pub(crate) enum Failure {
     /// The time that `--timeout` gave is over.
     #[error("{0}")]
     TimedOut(String),
+    /// The program cannot even begin.
+    #[error("it cannot start: {0}; look whether this machine has threads and open files left")]
+    NotStarted(std::io::Error),
     /// The output cannot be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] std::io::Error),
@@ -79,7 +82,7 @@ impl Failure {
     /// The exit code. The numbers are documented: they never change their meaning.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Failure::Partly(_) | Failure::Refused(_) | Failure::Output(_) => 1,
+            Failure::Partly(_) | Failure::Refused(_) | Failure::NotStarted(_) | Failure::Output(_) => 1,
             Failure::Usage(_) => 2,
             Failure::Unreachable { .. }
             | Failure::NotServing { .. }
@@ -89,7 +92,7 @@ impl Failure {
         })
     }
 
-    /// True when whoever reads the output has gone: nobody is left to be told.
+    /// True when whoever reads the output has gone.
     pub(crate) fn is_closed_output(&self) -> bool {
         matches!(self, Failure::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }

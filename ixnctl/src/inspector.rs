@@ -23,6 +23,9 @@ use crate::troubles::{SILENCE, silence};
 const PAGE_ROWS: u32 = 1_000;
 /// How long the server may take to answer one page.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// After how long without traffic the server is asked whether it is there, and how long it may take to say so: as the
+/// protocol's stream does.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
 /// The largest answer that is read, bytes.
 const LARGEST_ANSWER_BYTES: usize = 64 << 20;
 
@@ -200,7 +203,12 @@ fn endpoint(common: &Common) -> Result<Endpoint, Failure> {
     let server = &common.server;
     let endpoint = Endpoint::from_shared(server.clone())
         .map_err(|error| Failure::Usage(format!("--server {server}: {error}")))?;
-    Ok(endpoint.connect_timeout(attempt_timeout(common)))
+    let (interval, answer_within) = KEEPALIVE;
+    Ok(endpoint
+        .connect_timeout(attempt_timeout(common))
+        .http2_keep_alive_interval(interval)
+        .keep_alive_timeout(answer_within)
+        .keep_alive_while_idle(true))
 }
 
 /// The innermost cause: what wraps it says only that there is a transport.

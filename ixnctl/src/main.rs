@@ -49,11 +49,12 @@ fn main() -> ExitCode {
             runtime.shutdown_background();
             ended
         }
-        Err(error) => Err(Failure::Output(error)),
+        Err(error) => Err(Failure::NotStarted(error)),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if failure.is_closed_output() => ExitCode::SUCCESS,
+        // Who has read enough of what is only looked at is content; what was not done is told in any case.
+        Err(failure) if failure.is_closed_output() && arguments.command.only_looks() => ExitCode::SUCCESS,
         Err(failure) => {
             // A closed standard error is nobody's loss.
             let _ = writeln!(io::stderr(), "ixnctl: {}", printable(&failure.to_string()));

@@ -2,66 +2,18 @@
 // The helpers of a test may panic as the test does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod program;
 mod stand_in;
 
 use std::io::Write as _;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
+use program::{DEADLINE, code, command, count, ixnctl, lines_of_e_mail, objects, path, said};
 use serde_json::{Value, json};
 use stand_in::StandIn;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::Command;
 use tokio::time::timeout;
-
-/// Far more than any of these commands takes.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-fn command(server: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ixnctl"));
-    command.args(["--server", server]).args(arguments).kill_on_drop(true);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-async fn ixnctl(server: &str, arguments: &[&str]) -> Output {
-    timeout(DEADLINE, command(server, arguments).output()).await.expect("it ends in time").unwrap()
-}
-
-/// Standard output as one JSON object a line: every line must be one.
-fn objects(output: &Output) -> Vec<Value> {
-    let text = std::str::from_utf8(&output.stdout).unwrap();
-    let object = |line| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    text.lines().map(object).inspect(|object| assert!(object.is_object(), "{object}")).collect()
-}
-
-fn code(output: &Output) -> i32 {
-    let code = output.status.code().unwrap();
-    println!("{}", String::from_utf8_lossy(&output.stderr));
-    code
-}
-
-fn path(path: &std::path::Path) -> &str {
-    path.to_str().unwrap()
-}
-
-/// Standard error.
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn count(text: &str, part: &str) -> usize {
-    text.lines().filter(|line| line.contains(part)).count()
-}
-
-/// A file of so many lines to submit.
-fn lines_of_e_mail(number: usize) -> tempfile::NamedTempFile {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    for _ in 0..number {
-        writeln!(file, "{{\"media_type\":\"email\"}}").unwrap();
-    }
-    file
-}
 
 #[tokio::test]
 async fn a_server_that_starts_late_is_waited_for_and_that_is_said() {
@@ -174,11 +126,13 @@ async fn e_mail_is_submitted_once_however_often_it_is_run() {
 
     let first = ixnctl(&server.url(), &arguments).await;
     assert_eq!(code(&first), 0, "a broken e-mail is skipped, not fatal");
-    let summary = json!({"files": 3, "submitted": 2, "already": 0, "skipped": 1, "failed": 0});
+    let summary =
+        json!({"files": 3, "submitted": 2, "already": 0, "skipped": 1, "failed": 0, "not_tried": 0});
     assert_eq!(objects(&first).last(), Some(&summary));
 
     let second = ixnctl(&server.url(), &arguments).await;
-    let summary = json!({"files": 3, "submitted": 0, "already": 2, "skipped": 1, "failed": 0});
+    let summary =
+        json!({"files": 3, "submitted": 0, "already": 2, "skipped": 1, "failed": 0, "not_tried": 0});
     assert_eq!(objects(&second).last(), Some(&summary));
     assert_eq!(server.world().interactions.len(), 2);
 }
@@ -198,7 +152,10 @@ async fn json_lines_come_from_standard_input_and_bad_ones_are_reported_by_number
         .filter_map(|object| Some((object["line"].as_u64()?, object["outcome"].as_str()?)))
         .collect();
     assert_eq!(outcomes, [(1, "submitted"), (2, "skipped"), (3, "submitted"), (4, "failed")]);
-    assert_eq!(objects[4], json!({"lines": 4, "submitted": 2, "already": 0, "skipped": 1, "failed": 1}));
+    assert_eq!(
+        objects[4],
+        json!({"lines": 4, "submitted": 2, "already": 0, "skipped": 1, "failed": 1, "not_tried": 0})
+    );
     assert!(String::from_utf8_lossy(&output.stderr).contains("skipped line 2: "));
 }
 
@@ -235,14 +192,14 @@ async fn an_operator_moves_and_stops_named_or_chosen_interactions() {
     let id = objects(&submitted)[0]["interaction_id"].as_str().unwrap().to_owned();
 
     let moved = ixnctl(&server.url(), &["move", &id, "--to", "overflow", "--json"]).await;
-    assert_eq!(objects(&moved).last(), Some(&json!({"moved": 1, "failed": 0})));
+    assert_eq!(objects(&moved).last(), Some(&json!({"moved": 1, "failed": 0, "not_tried": 0})));
     assert_eq!(server.world().interactions[&id].queue, "overflow");
 
     let stopped = ixnctl(&server.url(), &["stop", "--queue", "inbox", "--json"]).await;
-    assert_eq!(objects(&stopped).last(), Some(&json!({"stopped": 4, "failed": 0})));
+    assert_eq!(objects(&stopped).last(), Some(&json!({"stopped": 4, "failed": 0, "not_tried": 0})));
     let again = ixnctl(&server.url(), &["stop", "nothing", &id, "--json"]).await;
     assert_eq!(code(&again), 1);
-    assert_eq!(objects(&again).last(), Some(&json!({"stopped": 1, "failed": 1})));
+    assert_eq!(objects(&again).last(), Some(&json!({"stopped": 1, "failed": 1, "not_tried": 0})));
     assert!(server.world().interactions.is_empty());
 
     let everything = ixnctl(&server.url(), &["stop"]).await;
@@ -258,8 +215,7 @@ async fn a_crew_works_until_all_is_empty_although_the_connection_is_lost() {
     }
     ixnctl(&server.url(), &["submit", path(file.path())]).await;
     server.world().lose_connection_after_accepts = Some(15);
-    let arguments =
-        ["agent", "--auto", "--all", "--until-empty", "--timeout", "50s", "--think", "1ms", "--json"];
+    let arguments = ["agent", "--auto", "--until-empty", "--timeout", "50s", "--think", "1ms", "--json"];
     let output = ixnctl(&server.url(), &arguments).await;
     assert_eq!(code(&output), 0);
     // Refused are the offers of before the loss.
@@ -416,7 +372,7 @@ async fn exit_codes_say_what_went_wrong() {
         (&["queues"][..], "300ms"),
         (&["submit"], "300ms"),
         (&["watch"], "0"),
-        (&["agent", "--auto", "--all"], "0"),
+        (&["agent", "--auto"], "0"),
         (&["load", "--lifecycles", "1"], "300ms"),
     ] {
         let output = ixnctl(&away, &[arguments, &["--connect-timeout", patience]].concat()).await;
@@ -450,7 +406,7 @@ async fn an_agent_puts_things_into_workbins_and_takes_them_out() {
         (json!("put drafts 1"), Some("done"), "workbin drafts\n"),
         (json!("workbin drafts"), Some("done"), "take drafts\n"),
         (json!("take drafts"), Some("done"), "workbin drafts/bob\n"),
-        (json!("workbin drafts"), Some("nothing there"), "pull everything\n"),
+        (json!("workbin drafts/bob"), Some("nothing there"), "pull everything\n"),
         (json!("pull everything"), Some("nothing there"), "put draft\n"),
         (json!("put draft 2"), Some("failed"), "done\n"),
         (json!("done 2"), Some("done"), "quit\n"),

@@ -49,7 +49,7 @@ async fn real_emails_reach_an_agent_with_the_skill(database_url: Option<&str>) {
     let emails = emails.to_str().unwrap();
 
     // There before the first e-mail: who comes later may find that a step has relaxed, and others are asked.
-    let mut agents = day.ixnctl(&["agent", "--auto", "--all", "--think", "1ms"]);
+    let mut agents = day.ixnctl(&["agent", "--auto", "--think", "1ms"]);
     wait::until(LIMIT, "the agents to be logged in", async || {
         let logins = watch.log().matches("\"event\":\"event_agent_login\"").count();
         if logins == AGENTS { Ok(()) } else { Err(format!("{logins} of {AGENTS}")) }
@@ -124,7 +124,7 @@ async fn a_killed_server_goes_on_where_it_was(database_url: Option<&str>) {
         if submitted >= 20 { Ok(()) } else { Err(format!("{submitted} of 20")) }
     })
     .await;
-    let work = ["agent", "--auto", "--all", "--think", "0ms", "--until-empty", "--timeout", "55s"];
+    let work = ["agent", "--auto", "--think", "0ms", "--until-empty", "--timeout", "55s"];
     let mut agents = day.ixnctl(&work);
 
     for after in [100, 600] {

@@ -10,7 +10,7 @@ use ixn_client::{Client, LogicalOptions};
 use ixn_proto::ClientType;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use super::emptiness::{left, served_queues};
 use super::refusals::Refusals;
@@ -28,6 +28,8 @@ use crate::troubles::{Teller, Waiting};
 
 /// How often the queues are looked at.
 const LOOK: Duration = Duration::from_millis(200);
+/// The time of a crew that is given none.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 86_400);
 /// Of how many agents who left it is told why.
 const SHOWN_REASONS: usize = 5;
 /// How many logical clients register at the same time.
@@ -61,7 +63,8 @@ pub(crate) struct Work {
 enum End {
     Empty,
     Interrupted,
-    TimedOut(u64),
+    /// How many interactions were left, when that is known.
+    TimedOut(Option<u64>),
     /// Agents left although nobody told them to; why.
     Failed(Vec<String>),
     /// The queues cannot be looked at.
@@ -126,9 +129,12 @@ pub(crate) async fn work(
         work,
         match ended {
             End::Empty | End::Interrupted => Ok(()),
-            End::TimedOut(left) => Err(Failure::TimedOut(format!(
+            End::TimedOut(Some(left)) => Err(Failure::TimedOut(format!(
                 "the time is over with {left} interactions left in the queues"
             ))),
+            End::TimedOut(None) => Err(Failure::TimedOut(
+                "the time is over, and the server did not say what is left in the queues".to_owned(),
+            )),
             End::Failed(reasons) => Err(failed(reasons)),
             End::Unusable(failure) => Err(failure),
         },
@@ -167,17 +173,17 @@ impl Crew {
         client: &Client,
         roster: &Roster,
     ) -> Result<JoinSet<Result<(), String>>, Failure> {
-        let mut registrations = futures::stream::iter(&roster.agents)
+        let registrations = futures::stream::iter(&roster.agents)
             .map(|agent_id| async move {
                 let name = format!("{}/{agent_id}", common.client_name);
                 let logical = client.logical(LogicalOptions::new(name, ClientType::AgentApplication)).await;
                 logical.map(|logical| (agent_id.clone(), logical))
             })
             .buffer_unordered(REGISTERING);
+        let registered: Result<Vec<_>, _> = registrations.try_collect().await;
+        // Nobody works before all are registered: when one is refused, nothing was done.
         let mut workers = JoinSet::new();
-        while let Some((agent_id, client)) =
-            registrations.try_next().await.map_err(|error| connection::failure(common, error))?
-        {
+        for (agent_id, client) in registered.map_err(|error| connection::failure(common, error))? {
             let worker = Worker {
                 agent_id,
                 client,
@@ -206,11 +212,10 @@ async fn look(
         Ok(inspector) => inspector,
         Err(failure) => return End::Unusable(failure),
     };
-    let give_up =
-        until_empty.as_ref().and_then(|until| until.timeout).map(|timeout| Instant::now() + timeout);
+    let give_up = Instant::now() + until_empty.as_ref().and_then(|until| until.timeout).unwrap_or(FOREVER);
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last_left = 0;
+    let mut last_left = None;
     loop {
         looks.tick().await;
         bar.set_message(format!(
@@ -221,15 +226,16 @@ async fn look(
         ));
         bar.tick();
         let Some(until) = &until_empty else { continue };
-        // A server that is away is waited for: the agents do the same.
-        if let Ok(left) = interactions_left(&inspector, &until.queues).await {
+        // A server that is away is waited for, as the agents do, but not beyond the time that is given.
+        let left = timeout_at(give_up, interactions_left(&inspector, &until.queues)).await;
+        if let Ok(Ok(left)) = left {
             let all_logged_in = tally.logged_in.load(Ordering::Relaxed) == roster.agents.len() as u64;
             if left == 0 && all_logged_in && tally.holding.load(Ordering::Relaxed) == 0 {
                 return End::Empty;
             }
-            last_left = left;
+            last_left = Some(left);
         }
-        if give_up.is_some_and(|give_up| Instant::now() >= give_up) {
+        if Instant::now() >= give_up {
             return End::TimedOut(last_left);
         }
     }

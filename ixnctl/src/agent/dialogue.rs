@@ -56,7 +56,9 @@ A name with blanks stands in double quotation marks.";
 ///
 /// # Errors
 /// A sentence that says what is wrong with it.
-pub(crate) fn read(line: &str) -> Result<Order, String> {
+pub(crate) fn read(line: impl AsRef<[u8]>) -> Result<Order, String> {
+    let line = std::str::from_utf8(line.as_ref())
+        .map_err(|error| format!("the line is not UTF-8 after {} bytes", error.valid_up_to()))?;
     let mut words = words(line)?.into_iter();
     let Some(verb) = words.next() else { return Ok(Order::Nothing) };
     let mut word = || words.next();
@@ -140,6 +142,7 @@ mod tests {
         assert!(read("put").unwrap_err().contains("WORKBIN"));
         assert!(read("accept 1 2").unwrap_err().contains("\"2\""));
         assert!(read("fly").unwrap_err().contains("help"));
+        assert!(read(b"accept \xff").unwrap_err().contains("UTF-8 after 7 bytes"));
     }
 
     #[test]

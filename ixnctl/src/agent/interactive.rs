@@ -1,6 +1,6 @@
 //! One agent who works by hand: offers and changes are shown, orders are read from standard input.
 
-use std::io;
+use std::io::{self, BufRead as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,20 +11,16 @@ use futures::stream::FuturesUnordered;
 use indicatif::ProgressBar;
 use ixn_client::{Client, ClientError, ClientEvent, DisconnectReason, RequestOptions};
 use ixn_proto::client_envelope::Request;
-use ixn_proto::server_envelope::Event;
-use ixn_proto::{
-    AgentLoginInfo, ClientType, ErrorCode, InteractionProperties, RequestAgentLogout, ServerEnvelope,
-};
+use ixn_proto::{ClientType, RequestAgentLogout, ServerEnvelope};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::dialogue::{self, Order};
 use super::orders::Effect;
 use super::requests;
 use super::roster::Roster;
 use super::worker::LOGOUT_DEADLINE;
-use super::worklist::{Item, Worklist, described};
+use super::worklist::{Item, Worklist};
 use crate::arguments::Common;
 use crate::connection;
 use crate::exit::Failure;
@@ -36,10 +32,10 @@ use crate::troubles::{Teller, Waiting};
 const ANSWERS_DEADLINE: Duration = Duration::from_secs(30);
 
 /// An order that was answered.
-struct Answered {
-    order: String,
-    effect: Effect,
-    answer: Result<ServerEnvelope, ClientError>,
+pub(super) struct Answered {
+    pub(super) order: String,
+    pub(super) effect: Effect,
+    pub(super) answer: Result<ServerEnvelope, ClientError>,
 }
 
 /// Works until `quit`, the end of standard input or an interruption.
@@ -50,7 +46,7 @@ pub(crate) async fn run(common: &Common, agent_id: &str, roster: &Roster) -> Res
     let client = connection::connect(common, ClientType::AgentApplication).await?;
     let mut events = client.events();
     let teller = Teller::new(common, &client, &ProgressBar::hidden());
-    let mut desk = Desk {
+    let mut by_hand = ByHand {
         output: common.output(),
         client: client.clone(),
         waiting: teller.waiting(),
@@ -60,39 +56,46 @@ pub(crate) async fn run(common: &Common, agent_id: &str, roster: &Roster) -> Res
         place_id: String::new(),
         list: Worklist::default(),
         running: FuturesUnordered::new(),
+        unanswered_orders: 0,
     };
-    desk.send(format!("login {agent_id}"), Effect::LoggedIn, login(agent_id, &roster.media));
+    by_hand.send(format!("login {agent_id}"), Effect::LoggedIn, login(agent_id, &roster.media));
     let mut lines = read_lines();
     let mut reading = true;
-    let mut unanswered = 0;
     let mut give_up = Instant::now();
+    // One for the whole time: a signal that comes between two of them would be nobody's.
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             biased;
-            Some(answered) = desk.running.next() => desk.take_answer(answered)?,
-            event = events.next() => match event {
-                Some(event) => desk.take_event(common, event)?,
-                None => break,
-            },
-            line = lines.recv(), if reading => match line.as_deref().map(dialogue::read) {
-                None | Some(Ok(Order::Quit)) => {
+            _ = &mut interrupted => break,
+            Some(answered) = by_hand.running.next() => by_hand.take_answer(answered)?,
+            event = events.next() => {
+                // The answers of before it may have come since the look above: a login first, then an offer.
+                while let Some(Some(answered)) = by_hand.running.next().now_or_never() {
+                    by_hand.take_answer(answered)?;
+                }
+                match event {
+                    Some(event) => by_hand.take_event(common, event)?,
+                    None => break,
+                }
+            }
+            line = lines.recv(), if reading => {
+                let quits = match line {
+                    Some(line) => by_hand.typed(&line)?,
+                    None => true,
+                };
+                if quits {
                     reading = false;
                     give_up = Instant::now() + ANSWERS_DEADLINE;
                 }
-                Some(Ok(order)) => desk.obey(order)?,
-                Some(Err(problem)) => desk.complain(&problem),
-            },
-            () = sleep_until(give_up), if !reading => {
-                unanswered = desk.running.len();
-                break;
             }
-            _ = tokio::signal::ctrl_c() => break,
-            else => break,
+            () = sleep_until(give_up), if !reading => break,
         }
-        if !reading && desk.running.is_empty() {
+        if !reading && by_hand.running.is_empty() {
             break;
         }
     }
+    let unanswered = by_hand.unanswered_orders;
     // When it fails the connection ends next in any case, and the server then does the same.
     let logout = Request::RequestAgentLogout(RequestAgentLogout::default());
     let options = RequestOptions { deadline: Some(LOGOUT_DEADLINE), ..RequestOptions::default() };
@@ -107,26 +110,29 @@ pub(crate) async fn run(common: &Common, agent_id: &str, roster: &Roster) -> Res
 }
 
 /// What he has before him.
-pub(super) struct Desk {
+pub(super) struct ByHand {
     pub(super) output: Output,
     client: Client,
     /// Tells when answers take long.
     waiting: Arc<Waiting>,
-    agent_id: String,
+    pub(super) agent_id: String,
     pub(super) media: Vec<String>,
     /// The agents of the configuration, among whom a wrong name is looked for.
-    known_agents: Vec<String>,
+    pub(super) known_agents: Vec<String>,
     /// Where he is logged in.
-    place_id: String,
+    pub(super) place_id: String,
     pub(super) list: Worklist,
     running: FuturesUnordered<BoxFuture<'static, Answered>>,
+    /// How many of them are orders; the others are logins.
+    pub(super) unanswered_orders: usize,
 }
 
-impl Desk {
+impl ByHand {
     /// Sends the request of an order, again and again under the same key until it is answered; after a lost connection
     /// once he is logged in again.
-    pub(super) fn send(&self, order: String, effect: Effect, request: Request) {
+    pub(super) fn send(&mut self, order: String, effect: Effect, request: Request) {
         let after_login = !matches!(effect, Effect::LoggedIn);
+        self.unanswered_orders += usize::from(after_login);
         let client = self.client.with(RequestOptions { after_login, ..RequestOptions::until_answered() });
         let waiting = Arc::clone(&self.waiting);
         let answered = async move {
@@ -134,11 +140,6 @@ impl Desk {
             Answered { order, effect, answer }
         };
         self.running.push(answered.boxed());
-    }
-
-    /// Says what is wrong.
-    pub(super) fn complain(&self, problem: &str) {
-        self.output.remark(&ProgressBar::hidden(), problem);
     }
 
     /// Shows what is offered and handled.
@@ -149,106 +150,12 @@ impl Desk {
         self.list.items().iter().try_for_each(|item| self.show(item))
     }
 
-    fn show(&self, item: &Item) -> io::Result<()> {
+    pub(super) fn show(&self, item: &Item) -> io::Result<()> {
         let object = || {
             let interaction = message_json::object("InteractionProperties", &item.interaction);
             json!({"number": item.number, "ticket_id": item.ticket_id, "interaction": interaction})
         };
         self.output.either(|| printable(&item.line()), object)
-    }
-
-    fn take_answer(&mut self, answered: Answered) -> Result<(), Failure> {
-        let Answered { order, effect, answer } = answered;
-        let event = match answer {
-            Ok(answer) => answer.event,
-            // The client connects again and the login is repeated then.
-            Err(error) if matches!(effect, Effect::LoggedIn) && error.session_was_lost() => return Ok(()),
-            Err(error) if matches!(effect, Effect::LoggedIn) => {
-                let reason = requests::login_refused(&error, &self.agent_id, &self.known_agents);
-                return Err(Failure::Refused(reason));
-            }
-            Err(error) => {
-                if error.code() == Some(ErrorCode::UnknownInteraction)
-                    && let Effect::Loses(id) = effect
-                {
-                    self.list.remove(&id);
-                }
-                return Ok(self.failed(&order, &error.to_string())?);
-            }
-        };
-        let mut outcome = "done";
-        match effect {
-            Effect::LoggedIn => {
-                let login = match event {
-                    Some(Event::EventAck(ack)) => ack.agent_login.unwrap_or_default(),
-                    _ => AgentLoginInfo::default(),
-                };
-                self.place_id = login.place_id;
-                self.list
-                    .replace(login.interactions.into_iter().filter_map(|held| held.interaction).collect());
-            }
-            Effect::Handles(id) => self.list.accepted(&id),
-            Effect::Loses(id) => {
-                self.list.remove(&id);
-            }
-            Effect::Pulled => {
-                let pulled = match event {
-                    Some(Event::EventPulledInteractions(pulled)) => pulled.interactions,
-                    _ => Vec::new(),
-                };
-                if pulled.is_empty() {
-                    outcome = "nothing there";
-                }
-                for interaction in pulled.into_iter().filter_map(|pulled| pulled.interaction) {
-                    let item = self.list.put(interaction, None).clone();
-                    self.show(&item)?;
-                }
-            }
-            Effect::WorkbinTypes { workbin, then } => {
-                let types = match event {
-                    Some(Event::EventWorkbinTypesInfo(info)) => info.workbin_types,
-                    _ => Vec::new(),
-                };
-                return match workbin.info(&types, &self.agent_id, &self.place_id) {
-                    Ok(workbin) => {
-                        self.go_on_with_workbin(order, workbin, then);
-                        Ok(())
-                    }
-                    Err(problem) => Ok(self.failed(&order, &problem)?),
-                };
-            }
-            Effect::Shown => {
-                let content = match event {
-                    Some(Event::EventWorkbinContent(content)) => content.interactions,
-                    _ => Vec::new(),
-                };
-                if content.is_empty() {
-                    outcome = "nothing there";
-                }
-                content.iter().try_for_each(|interaction| {
-                    let object = || {
-                        let interaction = message_json::object("InteractionProperties", interaction);
-                        json!({"order": order, "interaction": interaction})
-                    };
-                    self.output.either(|| printable(&format!("     {}", described(interaction))), object)
-                })?;
-            }
-            Effect::None => {}
-        }
-        self.output.either(
-            || printable(&format!("{order}: {outcome}")),
-            || json!({"order": order, "outcome": outcome}),
-        )?;
-        Ok(())
-    }
-
-    /// Says that an order could not be carried out.
-    fn failed(&self, order: &str, reason: &str) -> io::Result<()> {
-        self.complain(&format!("{order}: {reason}"));
-        if self.output.is_json() {
-            self.output.object(&json!({"order": order, "outcome": "failed", "reason": reason}))?;
-        }
-        Ok(())
     }
 
     fn take_event(&mut self, common: &Common, event: ClientEvent) -> Result<(), Failure> {
@@ -269,46 +176,13 @@ impl Desk {
         if self.output.is_json() {
             self.output.object(&message_json::envelope(&envelope))?;
         }
-        let said = self.said(&envelope);
+        let said = envelope.event.as_ref().and_then(|event| self.list.happened(event));
         if let Some(said) = said.filter(|_| !self.output.is_json()) {
             self.output.line(&printable(&said))?;
         }
         match requests::happened(*envelope) {
             Ok(_) => Ok(()),
             Err(reason) => Err(Failure::Refused(format!("agent {}: {reason}", self.agent_id))),
-        }
-    }
-
-    /// Brings the list up to date; what to say about the event.
-    fn said(&mut self, envelope: &ServerEnvelope) -> Option<String> {
-        let id = |interaction: &Option<InteractionProperties>| {
-            interaction.as_ref().map(|interaction| interaction.interaction_id.clone()).unwrap_or_default()
-        };
-        match envelope.event.as_ref()? {
-            Event::EventInvite(invite) => {
-                let interaction = invite.interaction.clone().unwrap_or_default();
-                Some(self.list.put(interaction, Some(invite.ticket_id)).line())
-            }
-            Event::EventRevoked(revoked) => {
-                let item = self.list.remove(&id(&revoked.interaction))?;
-                let reason = revoked.reason.clone().unwrap_or_default().reason_system_name;
-                Some(format!(
-                    "{:>3}  taken away ({})",
-                    item.number,
-                    if reason.is_empty() { "no reason" } else { &reason }
-                ))
-            }
-            Event::EventPropertiesChanged(changed) => {
-                let id = id(&changed.interaction);
-                let item = self.list.items().iter().find(|item| item.interaction.interaction_id == id)?;
-                Some(format!("{:>3}  changed", item.number))
-            }
-            Event::EventForcedAgentStateChange(change) => {
-                let operation = change.agent_state_change_operation().as_str_name();
-                let operation = operation.trim_start_matches("AGENT_STATE_CHANGE_OPERATION_").to_lowercase();
-                Some(format!("the server says: {} {}", operation.replace('_', " "), change.media_type_name))
-            }
-            _ => None,
         }
     }
 }
@@ -318,11 +192,14 @@ fn login(agent_id: &str, media: &[String]) -> Request {
 }
 
 /// The lines of standard input, read by a thread of its own.
-fn read_lines() -> mpsc::Receiver<String> {
+fn read_lines() -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(16);
     tokio::task::spawn_blocking(move || {
-        for line in io::stdin().lines().map_while(Result::ok) {
-            if sender.blocking_send(line).is_err() {
+        let mut input = io::stdin().lock();
+        let mut line = Vec::new();
+        // What cannot be read is the end.
+        while input.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+            if sender.blocking_send(std::mem::take(&mut line)).is_err() {
                 break;
             }
         }

@@ -2,17 +2,25 @@
 
 use std::io;
 
+use indicatif::ProgressBar;
+use ixn_client::ErrorCode;
 use ixn_proto::client_envelope::Request;
+use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    KeyValueList, RequestAccept, RequestCancelNotReadyForMedia, RequestGetWorkbinContent,
+    AgentLoginInfo, KeyValueList, RequestAccept, RequestCancelNotReadyForMedia, RequestGetWorkbinContent,
     RequestGetWorkbinTypesInfo, RequestNotReadyForMedia, RequestPlaceInWorkbin, RequestPull, RequestReject,
     WorkbinInfo,
 };
+use serde_json::json;
 
 use super::dialogue::{self, Order};
-use super::interactive::Desk;
-use super::requests::Finish;
+use super::interactive::{Answered, ByHand};
+use super::requests::{self, Finish};
 use super::workbins::WorkbinName;
+use super::worklist::described;
+use crate::exit::Failure;
+use crate::message_json;
+use crate::output::printable;
 
 /// What the answer to an order changes.
 pub(super) enum Effect {
@@ -39,12 +47,25 @@ pub(super) enum WithWorkbin {
     Take { interaction_id: Option<String> },
 }
 
-impl Desk {
-    /// Does what an order says, or says why not.
+impl ByHand {
+    /// Does what a line says, or says why not. True: it is the end.
     ///
     /// # Errors
     /// Standard output is closed or full.
-    pub(super) fn obey(&mut self, order: Order) -> io::Result<()> {
+    pub(super) fn typed(&mut self, line: &[u8]) -> io::Result<bool> {
+        let obeyed = match dialogue::read(line) {
+            Ok(Order::Quit) => return Ok(true),
+            Ok(order) => self.obey(order)?,
+            Err(problem) => Err(problem),
+        };
+        if let Err(problem) = obeyed {
+            self.failed(String::from_utf8_lossy(line).trim(), &problem)?;
+        }
+        Ok(false)
+    }
+
+    /// Does what an order says; the sentence tells why it cannot be done.
+    fn obey(&mut self, order: Order) -> io::Result<Result<(), String>> {
         let sent = match order {
             Order::Accept(which) => self.list.find(true, which.as_deref()).map(|item| {
                 let interaction_id = item.interaction.interaction_id.clone();
@@ -72,15 +93,15 @@ impl Desk {
             }
             Order::Put { workbin, which } => self.list.find(false, which.as_deref()).map(|item| {
                 let interaction_id = item.interaction.interaction_id;
-                let order = format!("put {} {}", workbin.workbin_type_id, item.number);
+                let order = format!("put {workbin} {}", item.number);
                 self.with_workbin(order, workbin, WithWorkbin::Put { interaction_id });
             }),
             Order::Workbin(workbin) => {
-                self.with_workbin(format!("workbin {}", workbin.workbin_type_id), workbin, WithWorkbin::Show);
+                self.with_workbin(format!("workbin {workbin}"), workbin, WithWorkbin::Show);
                 Ok(())
             }
             Order::Take { workbin, interaction_id } => {
-                let order = format!("take {}", workbin.workbin_type_id);
+                let order = format!("take {workbin}");
                 self.with_workbin(order, workbin, WithWorkbin::Take { interaction_id });
                 Ok(())
             }
@@ -100,24 +121,21 @@ impl Desk {
                 }
                 Ok(())
             }
-            Order::List => return self.show_list(),
-            Order::Help if !self.output.is_json() => return self.output.line(dialogue::HELP),
+            Order::List => Ok(self.show_list()?),
+            Order::Help if !self.output.is_json() => Ok(self.output.line(dialogue::HELP)?),
             Order::Help | Order::Quit | Order::Nothing => Ok(()),
         };
-        if let Err(problem) = sent {
-            self.complain(&problem);
-        }
-        Ok(())
+        Ok(sent)
     }
 
     /// Asks for the workbin types first: they say what a workbin's owner is.
-    fn with_workbin(&self, order: String, workbin: WorkbinName, then: WithWorkbin) {
+    fn with_workbin(&mut self, order: String, workbin: WorkbinName, then: WithWorkbin) {
         let types = Request::RequestGetWorkbinTypesInfo(RequestGetWorkbinTypesInfo::default());
         self.send(order, Effect::WorkbinTypes { workbin, then }, types);
     }
 
     /// Goes on once it is known whose workbin it is.
-    pub(super) fn go_on_with_workbin(&self, order: String, workbin: WorkbinInfo, then: WithWorkbin) {
+    fn go_on_with_workbin(&mut self, order: String, workbin: WorkbinInfo, then: WithWorkbin) {
         let workbin = Some(workbin);
         let (effect, request) = match then {
             WithWorkbin::Put { interaction_id } => {
@@ -142,7 +160,7 @@ impl Desk {
         self.send(order, effect, request);
     }
 
-    fn finish(&self, order: &str, finish: &Finish, which: Option<&str>) -> Result<(), String> {
+    fn finish(&mut self, order: &str, finish: &Finish, which: Option<&str>) -> Result<(), String> {
         let item = self.list.find(false, which)?;
         let interaction_id = item.interaction.interaction_id;
         let effect = Effect::Loses(interaction_id.clone());
@@ -152,5 +170,104 @@ impl Desk {
 
     fn media_of(&self, named: Option<String>) -> Vec<String> {
         named.map_or_else(|| self.media.clone(), |media| vec![media])
+    }
+
+    /// Takes the answer to an order.
+    ///
+    /// # Errors
+    /// He cannot log in, or standard output is closed or full.
+    pub(super) fn take_answer(&mut self, answered: Answered) -> Result<(), Failure> {
+        let Answered { order, effect, answer } = answered;
+        self.unanswered_orders -= usize::from(!matches!(effect, Effect::LoggedIn));
+        let event = match answer {
+            Ok(answer) => answer.event,
+            // The client connects again and the login is repeated then.
+            Err(error) if matches!(effect, Effect::LoggedIn) && error.session_was_lost() => return Ok(()),
+            Err(error) if matches!(effect, Effect::LoggedIn) => {
+                let reason = requests::login_refused(&error, &self.agent_id, &self.known_agents);
+                return Err(Failure::Refused(reason));
+            }
+            Err(error) => {
+                if error.code() == Some(ErrorCode::UnknownInteraction)
+                    && let Effect::Loses(id) = effect
+                {
+                    self.list.remove(&id);
+                }
+                return Ok(self.failed(&order, &error.to_string())?);
+            }
+        };
+        let mut outcome = "done";
+        match effect {
+            Effect::LoggedIn => {
+                let login = match event {
+                    Some(Event::EventAck(ack)) => ack.agent_login.unwrap_or_default(),
+                    _ => AgentLoginInfo::default(),
+                };
+                self.place_id = login.place_id;
+                self.list
+                    .replace(login.interactions.into_iter().filter_map(|held| held.interaction).collect());
+            }
+            Effect::Handles(id) => self.list.accepted(&id),
+            Effect::Loses(id) => {
+                self.list.remove(&id);
+            }
+            Effect::Pulled => {
+                let pulled = match event {
+                    Some(Event::EventPulledInteractions(pulled)) => pulled.interactions,
+                    _ => Vec::new(),
+                };
+                if pulled.is_empty() {
+                    outcome = "nothing there";
+                }
+                for interaction in pulled.into_iter().filter_map(|pulled| pulled.interaction) {
+                    let item = self.list.put(interaction, None).clone();
+                    self.show(&item)?;
+                }
+            }
+            Effect::WorkbinTypes { workbin, then } => {
+                let types = match event {
+                    Some(Event::EventWorkbinTypesInfo(info)) => info.workbin_types,
+                    _ => Vec::new(),
+                };
+                return match workbin.info(&types, &self.agent_id, &self.place_id) {
+                    Ok(workbin) => {
+                        self.go_on_with_workbin(order, workbin, then);
+                        Ok(())
+                    }
+                    Err(problem) => Ok(self.failed(&order, &problem)?),
+                };
+            }
+            Effect::Shown => {
+                let content = match event {
+                    Some(Event::EventWorkbinContent(content)) => content.interactions,
+                    _ => Vec::new(),
+                };
+                if content.is_empty() {
+                    outcome = "nothing there";
+                }
+                content.iter().try_for_each(|interaction| {
+                    let object = || {
+                        let interaction = message_json::object("InteractionProperties", interaction);
+                        json!({"order": order, "interaction": interaction})
+                    };
+                    self.output.either(|| printable(&format!("     {}", described(interaction))), object)
+                })?;
+            }
+            Effect::None => {}
+        }
+        self.output.either(
+            || printable(&format!("{order}: {outcome}")),
+            || json!({"order": order, "outcome": outcome}),
+        )?;
+        Ok(())
+    }
+
+    /// Says that an order could not be carried out.
+    fn failed(&self, order: &str, reason: &str) -> io::Result<()> {
+        self.output.remark(&ProgressBar::hidden(), &format!("{order}: {reason}"));
+        if self.output.is_json() {
+            self.output.object(&json!({"order": order, "outcome": "failed", "reason": reason}))?;
+        }
+        Ok(())
     }
 }

@@ -19,18 +19,13 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    /// The named agents, or all of the configuration with `all`; the named media, or all of the configuration.
+    /// The named agents, or all of the configuration; the named media, or all of the configuration.
     /// Without `file` the configuration is the sample that a server without a file has.
     ///
     /// # Errors
-    /// The file cannot be read or has mistakes, it has no such agent or medium, or nobody is named. Without `file`
+    /// The file cannot be read or has mistakes, it has no such agent or medium, or nobody works. Without `file`
     /// names are not checked: the server may have another configuration than the sample, and it knows.
-    pub(crate) fn new(
-        file: Option<&Path>,
-        agents: &[String],
-        all: bool,
-        media: &[String],
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(file: Option<&Path>, agents: &[String], media: &[String]) -> Result<Self, Failure> {
         let configuration = match file {
             Some(file) => Configuration::read(file),
             None => Configuration::sample(),
@@ -45,8 +40,7 @@ impl Roster {
             names::check("media type", media.iter().map(String::as_str), &known)?;
         }
         let mut roster = Roster { agents: Vec::new(), media: media.to_vec(), known_agents };
-        let of_configuration = configuration.agents.iter().filter(|_| all).map(|agent| &agent.id);
-        for agent in agents.iter().chain(of_configuration) {
+        for agent in if agents.is_empty() { &roster.known_agents } else { agents } {
             if !roster.agents.contains(agent) {
                 roster.agents.push(agent.clone());
             }
@@ -55,7 +49,7 @@ impl Roster {
             roster.media = configuration.media_types.iter().map(|media| media.name.clone()).collect();
         }
         if roster.agents.is_empty() {
-            return Err(Failure::Usage("nobody works: name agents with --agents, or say --all".to_owned()));
+            return Err(Failure::Usage("nobody works: the configuration has no agents".to_owned()));
         }
         Ok(roster)
     }
@@ -73,22 +67,23 @@ mod tests {
 
     #[test]
     fn all_are_those_of_the_sample_with_all_its_media() {
-        let roster = Roster::new(None, &[], true, &[]).unwrap();
+        let roster = Roster::new(None, &[], &[]).unwrap();
         assert!(roster.agents.len() > 1 && roster.agents.contains(&"alice".to_owned()), "{roster:?}");
         assert!(roster.media.contains(&"email".to_owned()), "{roster:?}");
     }
 
     #[test]
     fn named_agents_and_media_are_taken_as_they_are_and_once() {
-        let roster = Roster::new(None, &names(&["zoe", "alice", "zoe"]), false, &names(&["chat"])).unwrap();
+        let roster = Roster::new(None, &names(&["zoe", "alice", "zoe"]), &names(&["chat"])).unwrap();
         assert_eq!((roster.agents, roster.media), (names(&["zoe", "alice"]), names(&["chat"])));
     }
 
     #[test]
     fn nobody_and_a_missing_file_are_wrong_usage() {
-        assert!(matches!(Roster::new(None, &[], false, &[]), Err(Failure::Usage(_))));
+        let nobody = tempfile::NamedTempFile::new().unwrap();
+        assert!(matches!(Roster::new(Some(nobody.path()), &[], &[]), Err(Failure::Usage(_))));
         let missing = Path::new("/nonexistent/objects.yaml");
-        assert!(matches!(Roster::new(Some(missing), &[], true, &[]), Err(Failure::Usage(_))));
+        assert!(matches!(Roster::new(Some(missing), &[], &[]), Err(Failure::Usage(_))));
     }
 
     #[test]
@@ -96,7 +91,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(ixn_configuration::SAMPLE.as_bytes()).unwrap();
         let problem = |agents: &[&str], media: &[&str]| {
-            let roster = Roster::new(Some(file.path()), &names(agents), false, &names(media));
+            let roster = Roster::new(Some(file.path()), &names(agents), &names(media));
             roster.unwrap_err().to_string()
         };
         let expected = "there is no agent 'alise'; did you mean 'alice'?; there is no agent 'xyz'";

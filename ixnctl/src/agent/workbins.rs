@@ -1,5 +1,7 @@
 //! Workbins as an agent names them: `drafts` is his own, `drafts/bob` is bob's. Pure.
 
+use std::fmt;
+
 use ixn_proto::{WorkbinInfo, WorkbinOwnerType, WorkbinTypeInfo};
 use ixn_suggestion::did_you_mean;
 
@@ -10,6 +12,13 @@ pub(crate) struct WorkbinName {
     pub workbin_type_id: String,
     /// The owner; `None` = the agent himself, or his place.
     pub owner: Option<String>,
+}
+
+impl fmt::Display for WorkbinName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.workbin_type_id)?;
+        self.owner.as_ref().map_or(Ok(()), |owner| write!(formatter, "/{owner}"))
+    }
 }
 
 impl WorkbinName {

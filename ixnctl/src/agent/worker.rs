@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use ixn_client::{ClientError, ClientEvent, DisconnectReason, Events, LogicalClient, RequestOptions};
 use ixn_proto::RequestAgentLogout;
 use ixn_proto::client_envelope::Request;
@@ -129,10 +129,13 @@ impl Worker {
                 return Ok(());
             }
             tokio::select! {
-                // An answer that is there came before the events that are.
                 biased;
                 Some(done) = work.running.next() => self.take_done(work, done)?,
                 event = events.next() => {
+                    // The answers of before it may have come since the look above: an accept first, then its end.
+                    while let Some(Some(done)) = work.running.next().now_or_never() {
+                        self.take_done(work, done)?;
+                    }
                     let event = event.ok_or("the connection is closed")?;
                     self.take_event(work, event, give_up.is_some())?;
                 }

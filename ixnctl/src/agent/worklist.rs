@@ -1,6 +1,7 @@
 //! What an agent who works by hand is offered and handles, with the numbers that he calls them by. Pure.
 
 use ixn_proto::InteractionProperties;
+use ixn_proto::server_envelope::Event;
 
 use crate::output::or_dash;
 
@@ -68,6 +69,39 @@ impl Worklist {
         });
         for interaction in handled {
             self.put(interaction, None);
+        }
+    }
+
+    /// Brings the list up to date; what to say about the event.
+    pub(super) fn happened(&mut self, event: &Event) -> Option<String> {
+        let id = |interaction: &Option<InteractionProperties>| {
+            interaction.as_ref().map(|interaction| interaction.interaction_id.clone()).unwrap_or_default()
+        };
+        match event {
+            Event::EventInvite(invite) => {
+                let interaction = invite.interaction.clone().unwrap_or_default();
+                Some(self.put(interaction, Some(invite.ticket_id)).line())
+            }
+            Event::EventRevoked(revoked) => {
+                let item = self.remove(&id(&revoked.interaction))?;
+                let reason = revoked.reason.clone().unwrap_or_default().reason_system_name;
+                Some(format!(
+                    "{:>3}  taken away ({})",
+                    item.number,
+                    if reason.is_empty() { "no reason" } else { &reason }
+                ))
+            }
+            Event::EventPropertiesChanged(changed) => {
+                let id = id(&changed.interaction);
+                let item = self.items().iter().find(|item| item.interaction.interaction_id == id)?;
+                Some(format!("{:>3}  changed", item.number))
+            }
+            Event::EventForcedAgentStateChange(change) => {
+                let operation = change.agent_state_change_operation().as_str_name();
+                let operation = operation.trim_start_matches("AGENT_STATE_CHANGE_OPERATION_").to_lowercase();
+                Some(format!("the server says: {} {}", operation.replace('_', " "), change.media_type_name))
+            }
+            _ => None,
         }
     }
 

@@ -23,12 +23,9 @@ pub(crate) struct Agent {
     /// Many agents work by themselves: they accept every offer, think, and finish it.
     #[arg(long)]
     pub auto: bool,
-    /// With --auto: these agents.
+    /// With --auto: these agents. Default: all of the configuration.
     #[arg(long, requires = "auto", value_delimiter = ',', value_name = "AGENT,…")]
     pub agents: Vec<String>,
-    /// With --auto: all agents of the configuration, which is also what happens without --agents.
-    #[arg(long, requires = "auto")]
-    pub all: bool,
     /// The file with the server's configuration objects. Default: the sample that a server without a file has.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -59,11 +56,10 @@ pub(crate) struct Agent {
 pub(crate) async fn run(common: &Common, agent: &Agent) -> Result<(), Failure> {
     let file = agent.config.as_deref();
     if let Some(agent_id) = &agent.agent {
-        let roster = Roster::new(file, std::slice::from_ref(agent_id), false, &agent.media)?;
+        let roster = Roster::new(file, std::slice::from_ref(agent_id), &agent.media)?;
         return interactive::run(common, agent_id, &roster).await;
     }
-    let all = agent.all || agent.agents.is_empty();
-    let roster = Roster::new(file, &agent.agents, all, &agent.media)?;
+    let roster = Roster::new(file, &agent.agents, &agent.media)?;
     let plan = Plan {
         think: agent.think,
         finish: agent.done.clone(),

@@ -1,8 +1,9 @@
 //! What is done to many interactions, named or chosen by a condition: one request for each, many in flight.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use clap::Args;
 use futures::StreamExt as _;
-use ixn_client::{Client, ClientError};
 use ixn_proto::client_envelope::Request;
 use ixn_proto::{ClientType, ReasonInfo};
 use serde_json::json;
@@ -54,25 +55,32 @@ pub(crate) async fn run(
     let client = connection::connect(common, ClientType::MediaServer).await?;
     let bar = output.progress(ids.len() as u64);
     let teller = Teller::new(common, &client, &bar);
-    let (mut done, mut failed) = (0_u64, 0_u64);
+    let (mut done, mut failed, mut not_tried) = (0_u64, 0_u64, 0_u64);
+    let mut unavailable = None;
+    // The server has gone: what is on its way is waited for, nothing further is begun.
+    let gone = AtomicBool::new(false);
     {
         let answers = futures::stream::iter(ids)
-            .map(|id| teller.during(one(&client, id, operation)))
+            .map(|id| async {
+                if gone.load(Ordering::Relaxed) {
+                    return (id, None);
+                }
+                let answer = teller.during(client.request((operation.request)(id.clone()))).await;
+                (id, Some(answer))
+            })
             .buffered(IN_FLIGHT);
         let mut answers = std::pin::pin!(answers);
         while let Some((id, answer)) = answers.next().await {
             bar.inc(1);
             match answer {
-                Ok(()) => {
+                None => not_tried += 1,
+                Some(Ok(_)) => {
                     done += 1;
                     if output.is_json() {
                         output.object(&json!({"interaction_id": id, "outcome": operation.outcome}))?;
                     }
                 }
-                Err(error) if connection::is_unavailable(&error) => {
-                    return Err(connection::failure(common, error));
-                }
-                Err(error) => {
+                Some(Err(error)) => {
                     failed += 1;
                     output.remark(&bar, &format!("{id}: {error}"));
                     if output.is_json() {
@@ -80,20 +88,27 @@ pub(crate) async fn run(
                             &json!({"interaction_id": id, "outcome": "failed", "reason": error.to_string()}),
                         )?;
                     }
+                    if connection::is_unavailable(&error) {
+                        gone.store(true, Ordering::Relaxed);
+                        unavailable.get_or_insert(error);
+                    }
                 }
             }
         }
     }
     teller.end().await;
     bar.finish_and_clear();
-    let sentence = || format!("{done} {}, {failed} failed", operation.outcome);
-    output.either(sentence, || json!({operation.outcome: done, "failed": failed}))?;
-    if failed > 0 { Err(Failure::Partly(format!("the server refused {failed}"))) } else { Ok(()) }
-}
-
-async fn one(client: &Client, id: String, operation: &Operation<'_>) -> (String, Result<(), ClientError>) {
-    let answer = client.request((operation.request)(id.clone())).await;
-    (id, answer.map(|_| ()))
+    let sentence = || {
+        let not_tried = if not_tried > 0 { format!(", {not_tried} not tried") } else { String::new() };
+        format!("{done} {}, {failed} failed{not_tried}", operation.outcome)
+    };
+    let sums = || json!({operation.outcome: done, "failed": failed, "not_tried": not_tried});
+    output.either(sentence, sums)?;
+    match unavailable {
+        Some(error) => Err(connection::failure(common, error)),
+        None if failed > 0 => Err(Failure::Partly(format!("the server refused {failed}"))),
+        None => Ok(()),
+    }
 }
 
 impl Targets {

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use ixn_client::{Client, ClientError, IdempotencyKey, RequestOptions};
 use ixn_proto::ClientType;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::arguments::Common;
 use crate::connection;
@@ -61,6 +61,7 @@ struct Summary {
     already: u64,
     skipped: u64,
     failed: u64,
+    not_tried: u64,
 }
 
 /// What the reading thread and the submitting task tell each other.
@@ -70,6 +71,8 @@ struct Progress {
     known: AtomicU64,
     /// The server has gone: nothing further is begun.
     gone: AtomicBool,
+    /// Ends the wait for further items then: who writes them may be silent for ever.
+    no_more: Notify,
 }
 
 /// Submits all, then tells the sums.
@@ -90,6 +93,7 @@ pub(crate) async fn run(common: &Common, submit: &Submit) -> Result<(), Failure>
     let mut input_failed = false;
     {
         let answers = items
+            .take_until(progress.no_more.notified())
             .map(|item| submit_one(&client, &teller, item, &progress))
             .buffered(usize::from(submit.in_flight));
         let mut answers = std::pin::pin!(answers);
@@ -98,6 +102,7 @@ pub(crate) async fn run(common: &Common, submit: &Submit) -> Result<(), Failure>
                 Outcome::NotTried => continue,
                 Outcome::Failed(error) if connection::is_unavailable(error) => {
                     progress.gone.store(true, Ordering::Relaxed);
+                    progress.no_more.notify_one();
                     unavailable.get_or_insert_with(|| error.clone());
                 }
                 Outcome::Skipped(skip) => input_failed |= skip.fails,
@@ -111,6 +116,8 @@ pub(crate) async fn run(common: &Common, submit: &Submit) -> Result<(), Failure>
     }
     teller.end().await;
     bar.finish_and_clear();
+    // Those that were read ahead too.
+    summary.not_tried = progress.known.load(Ordering::Relaxed).saturating_sub(summary.all());
     let unit = if submit.eml.is_empty() { "lines" } else { "files" };
     output.either(|| summary.sentence(unit), || summary.object(unit))?;
     match unavailable {
@@ -183,21 +190,23 @@ impl Summary {
     }
 
     fn all(&self) -> u64 {
-        self.submitted + self.already + self.skipped + self.failed
+        self.submitted + self.already + self.skipped + self.failed + self.not_tried
     }
 
     fn object(&self, unit: &str) -> Value {
-        let Self { submitted, already, skipped, failed } = self;
+        let Self { submitted, already, skipped, failed, not_tried } = self;
         json!({
-            unit: self.all(), "submitted": submitted, "already": already, "skipped": skipped, "failed": failed
+            unit: self.all(), "submitted": submitted, "already": already, "skipped": skipped, "failed": failed,
+            "not_tried": not_tried
         })
     }
 
     fn sentence(&self, unit: &str) -> String {
-        let Self { submitted, already, skipped, failed } = self;
+        let Self { submitted, already, skipped, failed, not_tried } = self;
         let all = self.all();
+        let not_tried = if *not_tried > 0 { format!(", {not_tried} not tried") } else { String::new() };
         format!(
-            "{all} {unit}: {submitted} submitted, {already} there already, {skipped} skipped, {failed} failed"
+            "{all} {unit}: {submitted} submitted, {already} there already, {skipped} skipped, {failed} failed{not_tried}"
         )
     }
 }
@@ -213,7 +222,8 @@ impl Input {
         let queue = submit.queue.clone().unwrap_or_else(|| DEFAULT_QUEUE.to_owned());
         if !submit.eml.is_empty() {
             for path in &submit.eml {
-                sources::check(path).map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+                sources::check(path)
+                    .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
             }
             return Ok(Self::Emails(Emails { paths: submit.eml.clone(), queue }));
         }
@@ -263,8 +273,13 @@ mod tests {
         summary.count(&Outcome::Already("1".into()));
         summary.count(&Outcome::Skipped(Skip { reason: "x".into(), fails: false }));
         summary.count(&Outcome::NotTried);
-        let expected = json!({"files": 3, "submitted": 1, "already": 1, "skipped": 1, "failed": 0});
+        summary.not_tried = 2;
+        let expected =
+            json!({"files": 5, "submitted": 1, "already": 1, "skipped": 1, "failed": 0, "not_tried": 2});
         assert_eq!(summary.object("files"), expected);
-        assert_eq!(summary.sentence("lines"), "3 lines: 1 submitted, 1 there already, 1 skipped, 0 failed");
+        assert_eq!(
+            summary.sentence("lines"),
+            "5 lines: 1 submitted, 1 there already, 1 skipped, 0 failed, 2 not tried"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! `ixnctl watch`: the reporting stream.
 
 use clap::Args;
-use ixn_client::{Client, Reporting, ReportingItem, ReportingOptions};
+use ixn_client::{Client, Reporting, ReportingItem, ReportingOptions, RequestOptions};
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{ClientType, ServerEnvelope};
 use serde_json::{Value, json};
@@ -35,13 +35,17 @@ pub(crate) struct Watch {
 /// # Errors
 /// The server is unavailable for good, or refuses.
 pub(crate) async fn run(common: &Common, watch: &Watch) -> Result<(), Failure> {
+    // One for the whole time: a signal that comes between two of them would be nobody's.
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let mut seeks_oldest = watch.from == Some(0);
     let (mut client, mut reporting) = start(common, watch, watch.from).await?;
     let mut left = watch.count.unwrap_or(u64::MAX);
     while left > 0 {
         let item = tokio::select! {
+            // First: events may always be there.
+            biased;
+            _ = &mut interrupted => break,
             item = reporting.next() => item,
-            _ = tokio::signal::ctrl_c() => break,
         };
         let Some(item) = item else {
             let reason = "the connection ended for good".to_owned();
@@ -49,14 +53,21 @@ pub(crate) async fn run(common: &Common, watch: &Watch) -> Result<(), Failure> {
         };
         let item = item.map_err(|error| connection::failure(common, error))?;
         // Where the first event is no longer held, the gap names the oldest one that is.
-        if std::mem::take(&mut seeks_oldest)
-            && let ReportingItem::Gap(gap) = &item
-        {
-            // On a new connection: what is still on its way on this one belongs to the gap.
-            client.close().await;
-            (client, reporting) = start(common, watch, gap.oldest_held.checked_sub(1)).await?;
+        if seeks_oldest && let ReportingItem::Gap(gap) = &item {
+            seeks_oldest = false;
+            let after = gap.oldest_held.checked_sub(1);
+            (client, reporting) = tokio::select! {
+                biased;
+                _ = &mut interrupted => break,
+                // On a new connection: what is still on its way on this one belongs to the gap.
+                started = async {
+                    client.close().await;
+                    start(common, watch, after).await
+                } => started?,
+            };
             continue;
         }
+        seeks_oldest &= matches!(item, ReportingItem::Disconnected(_) | ReportingItem::Resumed { .. });
         left -= u64::from(matches!(item, ReportingItem::Event { .. }));
         if common.json {
             common.output().object(&object(item))?;
@@ -76,7 +87,8 @@ async fn start(common: &Common, watch: &Watch, after: Option<u64>) -> Result<(Cl
         workbins: watch.workbins,
         ..ReportingOptions::default()
     };
-    let started = client.reporting(options).await;
+    // A server that is away is waited for, as later.
+    let started = client.with(RequestOptions::until_answered()).reporting(options).await;
     let reporting = started.map_err(|error| connection::failure(common, error))?;
     Ok((client, reporting))
 }

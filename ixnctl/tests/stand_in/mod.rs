@@ -1,5 +1,8 @@
 //! A small server that speaks the real protocol: enough of it for the command line, and it can lose connections.
 
+// Each test file uses its part.
+#![allow(dead_code)]
+
 mod inspection;
 mod world;
 

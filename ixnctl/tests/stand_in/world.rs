@@ -20,6 +20,11 @@ type Sender = WeakSender<Result<ServerMessage, Status>>;
 /// Whom an envelope comes from: the connection and its logical client.
 type Session = (u64, u32);
 
+/// A client's name and its idempotency key.
+type Key = (String, String);
+
+type Answer = Result<EventAck, EventError>;
+
 #[derive(Default)]
 pub struct World {
     pub interactions: BTreeMap<String, InteractionProperties>,
@@ -38,6 +43,16 @@ pub struct World {
     pub refusals_after_loss: u64,
     /// A media type that the configuration does not have.
     pub unknown_media_type: Option<String>,
+    /// So many accepts stay without an answer.
+    pub unanswered_accepts: u64,
+    /// So many submits are acknowledged and forgotten.
+    pub lost_submits: u64,
+    /// After so many stops the server goes for good: connections are lost, registrations are refused.
+    pub goes_after_stops: Option<u64>,
+    /// It has gone.
+    pub has_gone: bool,
+    /// What is looked up stays without an answer.
+    pub looks_up_nothing: bool,
     /// Requests that were refused because their agent was not logged in.
     pub not_logged_in: u64,
     /// Who registered as an agent application: its requests need a login.
@@ -46,7 +61,9 @@ pub struct World {
     reported: Vec<ServerEnvelope>,
     last_number: u64,
     connections: HashMap<u64, Sender>,
-    keys: HashMap<String, (Vec<u8>, Result<EventAck, EventError>)>,
+    /// The names of the clients: keys belong to them.
+    names: HashMap<Session, String>,
+    keys: HashMap<Key, (Vec<u8>, Answer)>,
     agents: HashMap<Session, String>,
     /// Ticket → interaction and agent.
     offers: HashMap<u64, (String, String)>,
@@ -72,13 +89,23 @@ impl World {
     pub fn handle(&mut self, connection: u64, envelope: ClientEnvelope) -> bool {
         let session = (connection, envelope.proxy_client_id);
         let Some(request) = envelope.request else { return true };
+        self.has_gone |= self.goes_after_stops.is_some_and(|stops| self.stopped >= stops);
+        if self.has_gone && !matches!(request, Request::RequestRegisterClient(_)) {
+            return false;
+        }
+        if self.unanswered_accepts > 0 && matches!(request, Request::RequestAccept(_)) {
+            self.unanswered_accepts -= 1;
+            return true;
+        }
         if let Some(event) = self.looked_up(session, &request) {
             let answer = ServerEnvelope { reference_id: envelope.reference_id, ..Default::default() };
             self.send(session, ServerEnvelope { event: Some(event), ..answer });
             return true;
         }
         let body = ClientEnvelope { request: Some(request.clone()), ..Default::default() }.encode_to_vec();
-        let key = envelope.idempotency_key;
+        let has_key = !envelope.idempotency_key.is_empty();
+        let name = self.names.get(&session).cloned().unwrap_or_default();
+        let key = (name, envelope.idempotency_key);
         let stopped_before = self.stopped;
         let is_change = matches!(request, Request::RequestStopProcessing(_) | Request::RequestAccept(_));
         let database_is_away = self.lost_answers_to_stops == 0 && self.refusals_after_loss > 0 && is_change;
@@ -99,7 +126,7 @@ impl World {
             None => {
                 let answer = self.carry_out(session, request);
                 // Refusals are not kept: nothing was done.
-                if !key.is_empty() && answer.is_ok() {
+                if has_key && answer.is_ok() {
                     self.keys.insert(key, (body, answer.clone()));
                 }
                 (answer, false)
@@ -123,9 +150,11 @@ impl World {
         true
     }
 
-    fn carry_out(&mut self, session: Session, request: Request) -> Result<EventAck, EventError> {
+    fn carry_out(&mut self, session: Session, request: Request) -> Answer {
         match request {
+            Request::RequestRegisterClient(_) if self.has_gone => refusal(ErrorCode::NotPermitted),
             Request::RequestRegisterClient(register) => {
+                self.names.insert(session, register.client_name.clone());
                 if register.client_type() == ClientType::AgentApplication {
                     self.agent_applications.insert(session);
                 }
@@ -168,7 +197,7 @@ impl World {
                 Ok(EventAck::default())
             }
             Request::RequestAgentLogin(login)
-                if !["alice", "bob", "carol", "dave"].contains(&login.agent_id.as_str()) =>
+                if !["alice", "bob", "carol", "dave", "load1"].contains(&login.agent_id.as_str()) =>
             {
                 refusal(ErrorCode::UnknownAgent)
             }
@@ -271,12 +300,16 @@ impl World {
         })
     }
 
-    fn submit(&mut self, submit: RequestSubmit) -> Result<EventAck, EventError> {
-        if !["inbox", "overflow"].contains(&submit.queue.as_str()) {
+    fn submit(&mut self, submit: RequestSubmit) -> Answer {
+        if !["inbox", "overflow", "load"].contains(&submit.queue.as_str()) {
             return refusal(ErrorCode::UnknownQueue);
         }
         self.last_number += 1;
         let interaction_id = format!("{:016}", self.last_number);
+        if self.lost_submits > 0 {
+            self.lost_submits -= 1;
+            return Ok(EventAck { interaction_id, ..Default::default() });
+        }
         let interaction = InteractionProperties {
             interaction_id: interaction_id.clone(),
             queue: submit.queue,
@@ -290,7 +323,7 @@ impl World {
         Ok(EventAck { interaction_id, ..Default::default() })
     }
 
-    /// Offers what waits in the inbox to agents who have nothing.
+    /// Offers what waits in the inbox, or in the queue of the load, to agents who have nothing.
     fn offer_all(&mut self) {
         let sessions: Vec<(Session, String)> =
             self.agents.iter().map(|(session, agent)| (*session, agent.clone())).collect();
@@ -299,7 +332,8 @@ impl World {
                 || self.offers.values().any(|(_, offered_to)| *offered_to == agent);
             let waiting = self.interactions.values().find(|interaction| {
                 let offered = self.offers.values().any(|(id, _)| *id == interaction.interaction_id);
-                interaction.queue == "inbox" && interaction.assigned_to.is_empty() && !offered
+                let is_routed = ["inbox", "load"].contains(&interaction.queue.as_str());
+                is_routed && interaction.assigned_to.is_empty() && !offered
             });
             let Some(interaction) = waiting.filter(|_| !busy).cloned() else { continue };
             self.last_number += 1;
@@ -311,6 +345,23 @@ impl World {
                 ServerEnvelope { event: Some(Event::EventInvite(invite)), ..Default::default() },
             );
         }
+    }
+
+    /// Tells those who watch, as long as all have room. False: they have not, or nobody watches.
+    pub fn report_when_there_is_room(&mut self, event: Event) -> bool {
+        let room = |(connection, _): &Session| {
+            self.connections.get(connection).and_then(Sender::upgrade).is_some_and(|to| to.capacity() > 0)
+        };
+        let has_room = !self.watchers.is_empty() && self.watchers.iter().all(room);
+        if has_room {
+            self.report(event);
+        }
+        has_room
+    }
+
+    /// The number of the newest reporting event; 0 = there was none.
+    pub fn last_event_number(&self) -> u64 {
+        self.reported.last().map_or(0, |event| event.event_number)
     }
 
     fn report(&mut self, event: Event) {
@@ -332,7 +383,7 @@ impl World {
     }
 }
 
-fn refusal(code: ErrorCode) -> Result<EventAck, EventError> {
+fn refusal(code: ErrorCode) -> Answer {
     let error_description = "the stand-in refuses it".to_owned();
     Err(EventError { error_code: code as i32, error_description })
 }
