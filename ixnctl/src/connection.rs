@@ -78,16 +78,17 @@ pub(crate) fn failure(common: &Common, error: ClientError) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use ixn_proto::EventError;
+
     use super::*;
 
     #[test]
     fn a_server_without_its_database_is_unavailable_and_one_that_refuses_a_request_is_not() {
-        let refused = |code: ErrorCode, name: &str| ClientError::Refused {
-            code: code as i32,
-            name: name.to_owned(),
-            description: String::new(),
+        let refused = |code: ErrorCode| {
+            let refusal = EventError { error_code: code as i32, ..EventError::default() };
+            ClientError::Refused(refusal.into())
         };
-        assert!(is_unavailable(&refused(ErrorCode::DatabaseUnavailable, "DATABASE_UNAVAILABLE")));
-        assert!(!is_unavailable(&refused(ErrorCode::UnknownQueue, "UNKNOWN_QUEUE")));
+        assert!(is_unavailable(&refused(ErrorCode::DatabaseUnavailable)));
+        assert!(!is_unavailable(&refused(ErrorCode::UnknownQueue)));
     }
 }

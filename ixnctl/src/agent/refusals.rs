@@ -14,11 +14,11 @@ impl Refusals {
     /// Counts a refusal of `order`; what is to be told when it is the first of its kind. What is no refusal does not
     /// count.
     pub(super) fn count(&self, order: &'static str, error: &ClientError) -> Option<String> {
-        let ClientError::Refused { code, name, description } = error else { return None };
+        let ClientError::Refused(refusal) = error else { return None };
         let mut kinds = self.0.lock();
-        let times = kinds.entry((order, name.clone())).or_default();
+        let times = kinds.entry((order, refusal.name.clone())).or_default();
         *times += 1;
-        (*times == 1).then(|| format!("the server refused to {order}: {name} ({code}): {description}"))
+        (*times == 1).then(|| format!("the server refused to {order}: {refusal}"))
     }
 
     /// How many there were.
@@ -46,21 +46,22 @@ impl Refusals {
 
 #[cfg(test)]
 mod tests {
+    use ixn_proto::EventError;
+
     use super::*;
 
     #[test]
     fn each_kind_is_told_once_and_counted() {
         let refusals = Refusals::default();
-        let refused = |code, name: &str| ClientError::Refused {
-            code,
-            name: name.to_owned(),
-            description: "it went".to_owned(),
+        let refused = |code: ErrorCode| {
+            let refusal = EventError { error_code: code as i32, error_description: "it went".to_owned() };
+            ClientError::Refused(refusal.into())
         };
-        let ticket = refused(46, "UNKNOWN_TICKET");
+        let ticket = refused(ErrorCode::UnknownTicket);
         let first = refusals.count("accept", &ticket);
         assert_eq!(first.as_deref(), Some("the server refused to accept: UNKNOWN_TICKET (46): it went"));
         assert_eq!(refusals.count("accept", &ticket), None);
-        assert!(refusals.count("stop", &refused(43, "UNKNOWN_INTERACTION")).is_some());
+        assert!(refusals.count("stop", &refused(ErrorCode::UnknownInteraction)).is_some());
         let unknown = ClientError::NotSent { reason: String::new() };
         assert_eq!(refusals.count("accept", &unknown), None);
         assert_eq!((refusals.all(), refusals.failures()), (3, 1));

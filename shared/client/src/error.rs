@@ -47,15 +47,8 @@ pub enum ClientError {
         refusal: Refusal,
     },
     /// The server refused the request; nothing was changed.
-    #[error("the server refused the request: {name} ({code}): {description}")]
-    Refused {
-        /// The stable number of the error.
-        code: i32,
-        /// Its name, such as `UNKNOWN_QUEUE`.
-        name: String,
-        /// Which value is wrong and what to do.
-        description: String,
-    },
+    #[error("the server refused the request: {0}")]
+    Refused(Refusal),
     /// The request was sent, and the connection or the time was over before its answer came. It may have been
     /// carried out, or not.
     #[error(
@@ -109,10 +102,9 @@ impl ClientError {
     /// The server's error code, when the server refused and this version knows the code.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Refused { code, .. } => ErrorCode::try_from(*code).ok(),
-            Self::RegistrationRefused { refusal, .. } | Self::NotServing { refusal, .. } => {
-                ErrorCode::try_from(refusal.code).ok()
-            }
+            Self::Refused(refusal)
+            | Self::RegistrationRefused { refusal, .. }
+            | Self::NotServing { refusal, .. } => ErrorCode::try_from(refusal.code).ok(),
             _ => None,
         }
     }
@@ -182,8 +174,7 @@ impl From<EventError> for Refusal {
 
 impl From<Refusal> for ClientError {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { code, name, description } = refusal;
-        Self::Refused { code, name, description }
+        Self::Refused(refusal)
     }
 }
 

@@ -107,7 +107,7 @@ impl Floor {
 
     pub(super) fn note_refusal(&self, error: &ClientError) {
         let name = match error {
-            ClientError::Refused { name, .. } => name.clone(),
+            ClientError::Refused(refusal) => refusal.name.clone(),
             other => format!("{other:?}").split([' ', '{', '(']).next().unwrap_or_default().to_owned(),
         };
         *self.refusals.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
