@@ -11,13 +11,13 @@ use futures::stream::FuturesUnordered;
 use indicatif::ProgressBar;
 use ixn_client::{Client, ClientError, ClientEvent, DisconnectReason, RequestOptions};
 use ixn_proto::client_envelope::Request;
-use ixn_proto::{ClientType, RequestAgentLogout, ServerEnvelope};
+use ixn_proto::{AgentLoginInfo, ClientType, RequestAgentLogout, ServerEnvelope};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::orders::Effect;
-use super::requests;
+use super::requests::{self, LOGIN_PATIENCE};
 use super::roster::Roster;
 use super::worker::LOGOUT_DEADLINE;
 use super::worklist::{Item, Worklist};
@@ -31,11 +31,12 @@ use crate::troubles::{Teller, Waiting};
 /// How long `quit` waits for the answers that are on their way.
 const ANSWERS_DEADLINE: Duration = Duration::from_secs(30);
 
-/// An order that was answered.
-pub(super) struct Answered {
-    pub(super) order: String,
-    pub(super) effect: Effect,
-    pub(super) answer: Result<ServerEnvelope, ClientError>,
+/// What was answered.
+pub(super) enum Answered {
+    /// A login; `None` = its session was lost, and the next one is logged in.
+    Login(Result<Option<AgentLoginInfo>, ClientError>),
+    /// An order.
+    Order { order: String, effect: Effect, answer: Result<Box<ServerEnvelope>, ClientError> },
 }
 
 /// Works until `quit`, the end of standard input or an interruption.
@@ -58,7 +59,7 @@ pub(crate) async fn run(common: &Common, agent_id: &str, roster: &Roster) -> Res
         running: FuturesUnordered::new(),
         unanswered_orders: 0,
     };
-    by_hand.send(format!("login {agent_id}"), Effect::LoggedIn, login(agent_id, &roster.media));
+    by_hand.log_in(Duration::ZERO);
     let mut lines = read_lines();
     let mut reading = true;
     let mut give_up = Instant::now();
@@ -128,16 +129,25 @@ pub(super) struct ByHand {
 }
 
 impl ByHand {
+    /// Logs in, and waits for that while the server's database is away.
+    fn log_in(&self, patience: Duration) {
+        let client = self.client.with(RequestOptions::until_answered());
+        let waiting = Arc::clone(&self.waiting);
+        let login = requests::login(&self.agent_id, &self.media);
+        let answered =
+            async move { Answered::Login(waiting.during(requests::log_in(&client, login, patience)).await) };
+        self.running.push(answered.boxed());
+    }
+
     /// Sends the request of an order, again and again under the same key until it is answered; after a lost connection
     /// once he is logged in again.
     pub(super) fn send(&mut self, order: String, effect: Effect, request: Request) {
-        let after_login = !matches!(effect, Effect::LoggedIn);
-        self.unanswered_orders += usize::from(after_login);
-        let client = self.client.with(RequestOptions { after_login, ..RequestOptions::until_answered() });
-        let waiting = Arc::clone(&self.waiting);
+        self.unanswered_orders += 1;
+        let options = RequestOptions { after_login: true, ..RequestOptions::until_answered() };
+        let (client, waiting) = (self.client.with(options), Arc::clone(&self.waiting));
         let answered = async move {
             let answer = waiting.during(client.request(request)).await;
-            Answered { order, effect, answer }
+            Answered::Order { order, effect, answer: answer.map(Box::new) }
         };
         self.running.push(answered.boxed());
     }
@@ -168,8 +178,7 @@ impl ByHand {
             // The teller says so.
             ClientEvent::Disconnected { .. } => return Ok(()),
             ClientEvent::Reconnected { .. } => {
-                let login = login(&self.agent_id, &self.media);
-                self.send(format!("login {}", self.agent_id), Effect::LoggedIn, login);
+                self.log_in(LOGIN_PATIENCE);
                 return Ok(());
             }
         };
@@ -185,10 +194,6 @@ impl ByHand {
             Err(reason) => Err(Failure::Refused(format!("agent {}: {reason}", self.agent_id))),
         }
     }
-}
-
-fn login(agent_id: &str, media: &[String]) -> Request {
-    Request::RequestAgentLogin(requests::login(agent_id, media))
 }
 
 /// The lines of standard input, read by a thread of its own.

@@ -3,13 +3,13 @@
 use std::io;
 
 use indicatif::ProgressBar;
-use ixn_client::ErrorCode;
+use ixn_client::{ClientError, ErrorCode};
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    AgentLoginInfo, KeyValueList, RequestAccept, RequestCancelNotReadyForMedia, RequestGetWorkbinContent,
+    KeyValueList, RequestAccept, RequestCancelNotReadyForMedia, RequestGetWorkbinContent,
     RequestGetWorkbinTypesInfo, RequestNotReadyForMedia, RequestPlaceInWorkbin, RequestPull, RequestReject,
-    WorkbinInfo,
+    ServerEnvelope, WorkbinInfo,
 };
 use serde_json::json;
 
@@ -24,10 +24,8 @@ use crate::output::printable;
 
 /// What the answer to an order changes.
 pub(super) enum Effect {
-    /// He logged in.
-    LoggedIn,
-    /// He handles it now.
-    Handles(String),
+    /// He handles what was offered with this ticket.
+    Handles(u64),
     /// He has it no longer.
     Loses(String),
     /// What was pulled is handled.
@@ -69,9 +67,9 @@ impl ByHand {
         let sent = match order {
             Order::Accept(which) => self.list.find(true, which.as_deref()).map(|item| {
                 let interaction_id = item.interaction.interaction_id.clone();
-                let accept = RequestAccept { ticket_id: item.ticket_id.unwrap_or(0), interaction_id };
-                let effect = Effect::Handles(item.interaction.interaction_id);
-                self.send(format!("accept {}", item.number), effect, Request::RequestAccept(accept));
+                let ticket_id = item.ticket_id.unwrap_or(0);
+                let accept = Request::RequestAccept(RequestAccept { ticket_id, interaction_id });
+                self.send(format!("accept {}", item.number), Effect::Handles(ticket_id), accept);
             }),
             Order::Reject(which) => self.list.find(true, which.as_deref()).map(|item| {
                 let interaction_id = item.interaction.interaction_id;
@@ -172,42 +170,50 @@ impl ByHand {
         named.map_or_else(|| self.media.clone(), |media| vec![media])
     }
 
-    /// Takes the answer to an order.
+    /// Takes an answer.
     ///
     /// # Errors
     /// He cannot log in, or standard output is closed or full.
     pub(super) fn take_answer(&mut self, answered: Answered) -> Result<(), Failure> {
-        let Answered { order, effect, answer } = answered;
-        self.unanswered_orders -= usize::from(!matches!(effect, Effect::LoggedIn));
+        match answered {
+            Answered::Login(Ok(Some(login))) => {
+                self.place_id = login.place_id;
+                let held = login.interactions.into_iter().filter_map(|held| held.interaction);
+                self.list.replace(held.collect());
+                Ok(self.answered(&format!("login {}", self.agent_id), "done")?)
+            }
+            Answered::Login(Ok(None)) => Ok(()),
+            Answered::Login(Err(error)) => {
+                let reason = requests::login_refused(&error, &self.agent_id, &self.known_agents);
+                Err(Failure::Refused(reason))
+            }
+            Answered::Order { order, effect, answer } => {
+                self.unanswered_orders -= 1;
+                Ok(self.take_answer_to_order(order, effect, answer)?)
+            }
+        }
+    }
+
+    fn take_answer_to_order(
+        &mut self,
+        order: String,
+        effect: Effect,
+        answer: Result<Box<ServerEnvelope>, ClientError>,
+    ) -> io::Result<()> {
         let event = match answer {
             Ok(answer) => answer.event,
-            // The client connects again and the login is repeated then.
-            Err(error) if matches!(effect, Effect::LoggedIn) && error.session_was_lost() => return Ok(()),
-            Err(error) if matches!(effect, Effect::LoggedIn) => {
-                let reason = requests::login_refused(&error, &self.agent_id, &self.known_agents);
-                return Err(Failure::Refused(reason));
-            }
             Err(error) => {
                 if error.code() == Some(ErrorCode::UnknownInteraction)
                     && let Effect::Loses(id) = effect
                 {
                     self.list.remove(&id);
                 }
-                return Ok(self.failed(&order, &error.to_string())?);
+                return self.failed(&order, &error.to_string());
             }
         };
         let mut outcome = "done";
         match effect {
-            Effect::LoggedIn => {
-                let login = match event {
-                    Some(Event::EventAck(ack)) => ack.agent_login.unwrap_or_default(),
-                    _ => AgentLoginInfo::default(),
-                };
-                self.place_id = login.place_id;
-                self.list
-                    .replace(login.interactions.into_iter().filter_map(|held| held.interaction).collect());
-            }
-            Effect::Handles(id) => self.list.accepted(&id),
+            Effect::Handles(ticket_id) => self.list.accepted(ticket_id),
             Effect::Loses(id) => {
                 self.list.remove(&id);
             }
@@ -234,7 +240,7 @@ impl ByHand {
                         self.go_on_with_workbin(order, workbin, then);
                         Ok(())
                     }
-                    Err(problem) => Ok(self.failed(&order, &problem)?),
+                    Err(problem) => self.failed(&order, &problem),
                 };
             }
             Effect::Shown => {
@@ -255,11 +261,12 @@ impl ByHand {
             }
             Effect::None => {}
         }
-        self.output.either(
-            || printable(&format!("{order}: {outcome}")),
-            || json!({"order": order, "outcome": outcome}),
-        )?;
-        Ok(())
+        self.answered(&order, outcome)
+    }
+
+    fn answered(&self, order: &str, outcome: &str) -> io::Result<()> {
+        let line = || printable(&format!("{order}: {outcome}"));
+        self.output.either(line, || json!({"order": order, "outcome": outcome}))
     }
 
     /// Says that an order could not be carried out.

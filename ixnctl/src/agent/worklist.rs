@@ -48,9 +48,9 @@ impl Worklist {
         item
     }
 
-    /// What was offered is handled now.
-    pub(super) fn accepted(&mut self, interaction_id: &str) {
-        let offered = self.items.iter_mut().find(|item| item.interaction.interaction_id == interaction_id);
+    /// What was offered with this ticket is handled now.
+    pub(super) fn accepted(&mut self, ticket_id: u64) {
+        let offered = self.items.iter_mut().find(|item| item.ticket_id == Some(ticket_id));
         if let Some(item) = offered {
             item.ticket_id = None;
         }
@@ -159,7 +159,7 @@ mod tests {
         let mut list = Worklist::default();
         list.put(interaction("a"), Some(7));
         list.put(interaction("b"), Some(8));
-        list.accepted("a");
+        list.accepted(7);
         assert_eq!(number(list.find(true, None)), Some(2));
         assert_eq!(number(list.find(false, Some("1"))), Some(1));
         assert_eq!(number(list.find(false, Some("a"))), Some(1));
