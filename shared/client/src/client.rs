@@ -7,7 +7,7 @@ use ixn_proto::{
     server_envelope::Event,
 };
 use tokio::{
-    sync::{oneshot, watch},
+    sync::watch,
     time::{Instant, sleep_until, timeout_at},
 };
 use uuid::Uuid;
@@ -15,11 +15,12 @@ use uuid::Uuid;
 use crate::{
     ClientError, ClientOptions, Events, IdempotencyKey, LogicalOptions, Refusal, RequestOptions, Trouble,
     WhenRefusedForNow,
+    answer::{Waited, wait_for_answer},
     codec::{PackedMessage, encode_body},
     connection::endpoint,
     request_nature::{Login, Nature, login, nature, waits_for_a_person},
     shared::Shared,
-    state::{Failure, Outcome, Outgoing},
+    state::{Failure, Outgoing},
     task::{connect_first, run},
 };
 
@@ -228,7 +229,11 @@ impl Client {
         let mut maybe_carried_out = false;
         let mut attempt = 0;
         loop {
-            let Waited { outcome, sent } = wait_for_answer(shared, outgoing.clone(), deadline).await?;
+            let waiting = wait_for_answer(shared, outgoing.clone(), deadline);
+            let Waited { outcome, sent } = match waiting.await {
+                Err(error) if maybe_carried_out => return Err(unknown(error.to_string())),
+                waited => waited?,
+            };
             maybe_carried_out |= sent && nature != Nature::Read;
             let refusal = match outcome.map(|outcome| outcome.result) {
                 None if maybe_carried_out => return Err(unknown(format!("no answer within {waited:?}"))),
@@ -387,94 +392,11 @@ fn deadline_exceeded(waited: Duration, sent: bool) -> ClientError {
     ClientError::DeadlineExceeded { waited, hint }
 }
 
-/// What became of one sending.
-struct Waited {
-    /// The outcome; `None` when the deadline came first.
-    outcome: Option<Outcome>,
-    /// It may have been carried out, whatever the outcome says.
-    sent: bool,
-}
-
-async fn wait_for_answer(
-    shared: &Shared,
-    outgoing: Outgoing,
-    deadline: Instant,
-) -> Result<Waited, ClientError> {
-    let (reference_id, answer) = shared.state.lock().enqueue(outgoing)?;
-    let mut request = Waiting { shared, reference_id, answer, done: false };
-    match timeout_at(deadline, &mut request.answer).await {
-        Ok(outcome) => {
-            request.done = true;
-            let outcome = outcome.map_err(|_| ClientError::closed("it was closed"))?;
-            Ok(Waited { sent: outcome.sent_before, outcome: Some(outcome) })
-        }
-        Err(_) => Ok(request.give_up()),
-    }
-}
-
-/// A request that is given up when its future is dropped.
-struct Waiting<'a> {
-    shared: &'a Shared,
-    reference_id: u64,
-    answer: oneshot::Receiver<Outcome>,
-    done: bool,
-}
-
-impl Waiting<'_> {
-    /// The deadline is over. An answer that came in this very moment counts.
-    fn give_up(mut self) -> Waited {
-        self.done = true;
-        let sent = self.shared.state.lock().give_up_request(self.reference_id);
-        match self.answer.try_recv() {
-            Ok(outcome) => Waited { sent: outcome.sent_before, outcome: Some(outcome) },
-            Err(_) => Waited { outcome: None, sent },
-        }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            self.shared.state.lock().give_up_request(self.reference_id);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Waker};
-
-    use ixn_proto::{EventAck, RequestPull, RequestTransfer};
+    use ixn_proto::{RequestPull, RequestTransfer};
 
     use super::*;
-    use crate::state::NextMessage;
-
-    #[test]
-    fn an_answer_that_comes_while_the_request_is_given_up_counts() {
-        let shared = Shared::new(ClientOptions::default());
-        let mut state = shared.state.lock();
-        let (connection, _) = state.connecting();
-        state.connected(RegistrationInfo::default(), Instant::now());
-        let outgoing = Outgoing {
-            proxy_client_id: 0,
-            body: bytes::Bytes::new(),
-            repeatable: true,
-            session: None,
-            login: Login::Unconcerned,
-            unanswered: false,
-        };
-        let (reference_id, answer) = state.enqueue(outgoing).unwrap();
-        let sent = state.next_message(connection, 1 << 16, &mut Context::from_waker(Waker::noop()));
-        assert!(matches!(sent, NextMessage::Message(_)), "{sent:?}");
-        let ack = Some(Event::EventAck(EventAck::default()));
-        state.deliver(
-            Box::new(ServerEnvelope { reference_id, event: ack, ..Default::default() }),
-            Instant::now(),
-        );
-        drop(state);
-        let given_up = Waiting { shared: &shared, reference_id, answer, done: false }.give_up();
-        assert!(given_up.outcome.is_some_and(|outcome| outcome.result.is_ok()));
-    }
 
     #[test]
     fn a_name_that_the_server_would_refuse_is_refused_at_once() {

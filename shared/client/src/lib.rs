@@ -28,6 +28,7 @@
 //! This crate must never log an agent in by itself, repeat a request that could be carried out twice, or drop an event
 //! that somebody reads.
 
+mod answer;
 mod backoff;
 mod client;
 mod codec;

@@ -141,6 +141,34 @@ async fn a_login_that_was_refused_for_now_is_not_repeated_in_the_next_session() 
 }
 
 #[tokio::test]
+async fn a_repeat_that_is_refused_for_now_stays_unknown_when_the_client_closes() {
+    let mut server = StandIn::start();
+    let mut options = server.options(ClientType::MediaServer);
+    (options.retry.initial, options.retry.max) = (Duration::from_secs(1), Duration::from_secs(1));
+    let (client, mut connection) = server.client(options).await;
+    let serve = async {
+        connection.next().await;
+        connection.fail().await;
+        let mut connection = server.accept_registered(info()).await;
+        let repeated = connection.next().await;
+        connection.send([refuse(&repeated, ErrorCode::DatabaseUnavailable)]).await;
+        // Behind the refusal: its answer says that the refusal was read.
+        let (held, ()) = tokio::join!(client.hold("1"), async {
+            let mut request = connection.next().await;
+            while !matches!(request.request, Some(Request::RequestHold(_))) {
+                request = connection.next().await;
+            }
+            connection.send([ack(&request)]).await;
+        });
+        held.unwrap();
+        tokio::join!(client.close(), connection.closed());
+    };
+    let (submitted, ()) = tokio::join!(client.submit(submit("1")), serve);
+    let error = submitted.unwrap_err();
+    assert!(error.outcome_is_unknown(), "{error}");
+}
+
+#[tokio::test]
 async fn requests_with_a_key_are_sent_again_in_order_and_identical_after_a_loss() {
     let (mut server, client, mut connection) = media_server().await;
     let ask = join_all((0..50).map(|number| client.submit(submit(&number.to_string()))));
