@@ -228,6 +228,7 @@ impl Client {
             |reason: String| ClientError::OutcomeUnknown { reason, idempotency_key: idempotency_key.clone() };
         let mut maybe_carried_out = false;
         let mut attempt = 0;
+        let mut last_refusal: Option<Refusal> = None;
         loop {
             let waiting = wait_for_answer(shared, outgoing.clone(), deadline);
             let Waited { outcome, sent } = match waiting.await {
@@ -237,7 +238,11 @@ impl Client {
             maybe_carried_out |= sent && nature != Nature::Read;
             let refusal = match outcome.map(|outcome| outcome.result) {
                 None if maybe_carried_out => return Err(unknown(format!("no answer within {waited:?}"))),
-                None => return Err(deadline_exceeded(waited, sent)),
+                // What the repeats were refused for says more than that the last one had no answer.
+                None => {
+                    let no_answer = || deadline_exceeded(waited, sent);
+                    return Err(last_refusal.map_or_else(no_answer, ClientError::from));
+                }
                 Some(Ok(envelope)) => match envelope.event {
                     Some(Event::EventError(error)) => Refusal::from(error),
                     _ => {
@@ -267,6 +272,7 @@ impl Client {
                 return Err(if maybe_carried_out { unknown(refusal.to_string()) } else { refusal.into() });
             }
             attempt += 1;
+            last_refusal = Some(refusal);
             sleep_until(retry_at).await;
         }
     }
