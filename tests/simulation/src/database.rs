@@ -1,5 +1,6 @@
 //! The database of a run: it keeps every promise that a real one makes, and misbehaves in every way in which a real one may.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use ixn_engine::commit::{
 };
 use ixn_engine::gate::Outcome;
 
+use crate::defects::Defect;
+
 /// A record of the log.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -18,6 +21,8 @@ pub struct Record {
     pub first_event: EventNumber,
     pub last_event: EventNumber,
     pub events: Bytes,
+    /// When the server that wrote it knew that it is there, by that server's clock, in milliseconds.
+    pub known_at: Cell<Option<u64>>,
 }
 
 /// What is on the disk.
@@ -37,6 +42,8 @@ pub struct Database {
     at_milliseconds: u64,
     /// Batches whose writer has heard that their outcome is unknown; they may still arrive.
     late: Vec<Arc<CommitBatch>>,
+    /// What it does wrong.
+    pub defect: Option<Defect>,
 }
 
 /// What the database does with what it is asked.
@@ -57,6 +64,16 @@ pub enum Fate {
 }
 
 impl Database {
+    /// An empty one.
+    pub fn new(defect: Option<Defect>) -> Self {
+        Self { defect, ..Self::default() }
+    }
+
+    /// The newest event.
+    pub fn last_event(&self) -> u64 {
+        self.last_event.0
+    }
+
     fn newest(&self) -> CommitNumber {
         CommitNumber(self.log.len() as u64)
     }
@@ -77,6 +94,7 @@ impl Database {
             first_event: self.last_event.next(),
             last_event: self.last_event,
             events: Bytes::new(),
+            known_at: Cell::new(None),
         });
         TakenOver {
             number,
@@ -98,7 +116,13 @@ impl Database {
         assert_eq!(batch.hash, batch.content_hash(), "a frozen batch has changed");
         assert_eq!(batch.first_event, self.last_event.next(), "event numbers have a gap");
         self.hot.extend(batch.hot.iter().cloned());
-        self.cold.extend(batch.cold.iter().cloned());
+        for (key, data) in &batch.cold {
+            match self.defect {
+                Some(Defect::UserDataIsNotWritten) => {}
+                Some(Defect::UserDataStaysAsItWas) => drop(self.cold.entry(*key).or_insert(data.clone())),
+                _ => drop(self.cold.insert(*key, data.clone())),
+            }
+        }
         for key in &batch.deleted {
             assert!(self.hot.remove(key).is_some(), "{key} is deleted and was not there");
             self.cold.remove(key);
@@ -117,6 +141,7 @@ impl Database {
             first_event: batch.first_event,
             last_event: batch.last_event,
             events: batch.events.clone(),
+            known_at: Cell::new(None),
         });
         Outcome::Durable
     }

@@ -5,14 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 
+use crate::keys::{Circumstances, Key, Keys};
 use crate::replay::Replay;
-
-/// How long the answer under a key is kept for sure, seconds.
-const SUBMIT_SECONDS: u64 = 86_000;
-const OTHER_SECONDS: u64 = 590;
-
-/// A client's name and its key.
-pub type Key = (String, String);
+use crate::user_data::{Change, Entries, entries};
 
 /// The acknowledgements.
 #[derive(Default)]
@@ -25,41 +20,50 @@ pub struct Ledger {
     stopped: BTreeMap<String, Option<Key>>,
     /// Who accepted under which ticket.
     accepted: BTreeMap<u64, String>,
-    /// When each client's key was first used, in seconds.
-    keys: BTreeMap<Key, u64>,
-    /// The first answer under it.
-    answers: BTreeMap<Key, Event>,
+    keys: Keys,
+    /// User data of submits, and changes of it, that have yet to be looked for among the events.
+    user_data: Vec<(String, Entries)>,
+    changes: Vec<(String, Change)>,
     /// How many acknowledgements there have been.
     pub acknowledged: u64,
 }
 
 impl Ledger {
-    /// A client sends a request, whatever becomes of it.
-    pub fn sent(&mut self, request: &Request, key: Option<&Key>, now_seconds: u64) {
+    /// A client sends a request, whatever becomes of it. Answers whether its key was acknowledged before.
+    pub fn sent(&mut self, request: &Request, key: Option<&Key>, now_seconds: u64) -> bool {
         if let Request::RequestStopProcessing(stop) = request {
             self.perhaps_stopped.insert(stop.interaction_id.clone());
         }
-        if let Some(key) = key {
-            self.keys.entry(key.clone()).or_insert(now_seconds);
-        }
+        key.is_some_and(|key| self.keys.sent(key, now_seconds))
     }
 
-    /// A client was told that its request, sent at this time, was carried out.
-    pub fn acknowledged(
+    /// A client hears an answer.
+    pub fn answered(
         &mut self,
         request: &Request,
         event: &Event,
         key: Option<Key>,
         agent: Option<&str>,
-        sent_at_seconds: u64,
+        how: Circumstances,
     ) {
+        if let Some(key) = &key {
+            self.keys.answered(key, request, event, how);
+        }
         let Event::EventAck(ack) = event else { return };
         self.acknowledged += 1;
-        if let Some(key) = &key {
-            self.answered(key, request, event, sent_at_seconds);
-        }
         match request {
-            Request::RequestSubmit(_) => only_once(&mut self.submitted, &ack.interaction_id, key),
+            Request::RequestSubmit(submit) => {
+                self.user_data.push((ack.interaction_id.clone(), entries(submit.user_data.as_ref())));
+                only_once(&mut self.submitted, &ack.interaction_id, key);
+            }
+            Request::RequestChangeProperties(change) => {
+                let lists =
+                    [&change.added_properties, &change.changed_properties, &change.deleted_properties];
+                let lists = lists.map(|list| entries(list.as_ref()));
+                if lists.iter().any(|list| !list.is_empty()) {
+                    self.changes.push((change.interaction_id.clone(), lists));
+                }
+            }
             Request::RequestStopProcessing(stop) => only_once(&mut self.stopped, &stop.interaction_id, key),
             Request::RequestAccept(accept) => {
                 let agent = agent.unwrap_or_default().to_owned();
@@ -70,24 +74,26 @@ impl Ledger {
         }
     }
 
-    /// As long as a key is kept its answer stays the same.
-    fn answered(&mut self, key: &Key, request: &Request, event: &Event, sent_at_seconds: u64) {
-        let kept_for =
-            if matches!(request, Request::RequestSubmit(_)) { SUBMIT_SECONDS } else { OTHER_SECONDS };
-        if self.keys.get(key).is_none_or(|first_used| first_used + kept_for <= sent_at_seconds) {
-            return;
-        }
-        let first = self.answers.entry(key.clone()).or_insert_with(|| event.clone());
-        assert_eq!(first, event, "{key:?} was answered differently before");
-    }
-
     /// Everything that was acknowledged is so.
-    pub fn agrees_with(&self, replay: &Replay) {
+    pub fn agrees_with(&mut self, replay: &Replay) {
         for id in self.submitted.keys().filter(|id| !self.perhaps_stopped.contains(*id)) {
-            assert!(replay.has(id), "{id} was acknowledged and is not there");
+            assert!(replay.has(id), "'what was acknowledged is there' does not hold: {id} is not");
         }
         for id in self.stopped.keys() {
-            assert!(!replay.has(id), "{id} was stopped and is there");
+            assert!(!replay.has(id), "'what was acknowledged is there' does not hold: {id} was stopped");
+        }
+        for (id, data) in self.user_data.drain(..) {
+            assert_eq!(
+                replay.user_data.submitted(&id),
+                Some(&data),
+                "'user data is told' does not hold: {id}: what the events say, what was submitted"
+            );
+        }
+        for (id, change) in self.changes.drain(..) {
+            assert!(
+                replay.user_data.has_change(&id, &change),
+                "'user data is told' does not hold: {id}: no event tells of {change:?}"
+            );
         }
     }
 }
@@ -95,7 +101,10 @@ impl Ledger {
 /// What happens once in an interaction's life is acknowledged once, or again under the same key.
 fn only_once(known: &mut BTreeMap<String, Option<Key>>, id: &str, key: Option<Key>) {
     if let Some(before) = known.get(id) {
-        assert!(key.is_some() && *before == key, "{id}: acknowledged under {before:?} and under {key:?}");
+        assert!(
+            key.is_some() && *before == key,
+            "'it happens once' does not hold: {id} under {before:?} and under {key:?}"
+        );
     }
     known.insert(id.to_owned(), key);
 }

@@ -1,12 +1,16 @@
-//! Random runs of the whole server in one thread and in virtual time: engine, commit gate, router, outbound queues and
-//! reporting cursors, over a database that misbehaves, with clients who vanish, come back, read slowly and repeat
-//! themselves, processes that are killed or taken over from, a clock that jumps. Everything comes from one seed, so the same
-//! seed gives the same run.
+//! Random runs of the server's engine and commit gate, with the sessions' outbound queues and reporting cursors, in one thread
+//! and in virtual time: over a database that misbehaves, with clients who vanish, come back, read slowly and repeat themselves,
+//! processes that are killed or taken over from, configurations that change, a clock that jumps. Everything comes from one seed,
+//! so the same seed gives the same run.
+//!
+//! The threads around them are not in it: sessions, intake, the driver's loop, the writer, the feed's tasks, PostgreSQL and
+//! SQLite. `process` does in turns what the driver does; the crash runner shows the rest.
 //!
 //! What must hold is checked throughout: the engine's invariants after every step (`ixn_engine::invariants`), nothing
-//! leaves before its commit (`process`), the database's own rules (`database`), what was acknowledged stays so (`ledger`),
-//! every subscriber hears everything once or is told what it missed (`watcher`), and the events alone tell the whole state
-//! (`replay`).
+//! leaves before its commit (`process`), the database's own rules (`database`), what was acknowledged stays so (`ledger`) and
+//! is carried out once (`keys`), every subscriber hears everything once or is told what it missed (`watcher`), the events
+//! alone tell the whole state and all that is shown (`replay`, `shown`), user data included (`user_data`). That the checks can
+//! fail is shown by planted defects (`defects`).
 //!
 //! Must never: look at the real clock, use a thread, or draw a random number elsewhere than in [`operations`].
 
@@ -17,21 +21,35 @@
     reason = "a panic is how a run says what went wrong"
 )]
 
+mod asking;
+mod clients;
 mod configuration;
 mod database;
+pub mod defects;
+mod faults;
+mod followers;
+mod keys;
 mod ledger;
+mod offers;
 pub mod operations;
+mod outputs;
 mod process;
 mod replay;
 mod requests;
+mod seen;
+mod shown;
 mod shrink;
+mod told;
+mod user_data;
 mod watcher;
+mod who;
 mod world;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
+use defects::Defect;
 use operations::Op;
 use world::World;
 
@@ -47,18 +65,35 @@ pub struct Held {
 /// A run that did not.
 #[derive(Debug)]
 pub struct Broken {
-    /// What does not hold.
+    /// The name of what does not hold, or where that was seen.
+    pub name: String,
+    /// What was seen.
     pub what: String,
-    /// The shortest run found that breaks in this way, step by step.
+    /// The shortest run found in which the same does not hold, step by step.
     pub trace: Vec<String>,
     /// How many operations it has.
     pub operations: usize,
 }
 
+/// What does not hold, as it was seen.
+struct Fault {
+    /// Two runs that break in the same way have the same.
+    name: String,
+    what: String,
+}
+
+impl Fault {
+    /// Texts say `'name' does not hold`; of others the place names them.
+    fn new(place: String, what: String) -> Self {
+        let named = what.split_once("' does not hold").and_then(|(before, _)| before.rsplit_once('\''));
+        let name = named.map_or(place, |(_, name)| name.to_owned());
+        Self { name, what }
+    }
+}
+
 /// The operations of a seed.
 pub fn operations(seed: u64, steps: usize) -> Vec<Op> {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    (0..steps).map(|_| operations::draw(&mut rng)).collect()
+    operations::draw_all(&mut fastrand::Rng::with_seed(seed), steps)
 }
 
 /// Runs a seed.
@@ -67,47 +102,62 @@ pub fn operations(seed: u64, steps: usize) -> Vec<Op> {
 /// What does not hold, with a shortened run that shows it.
 pub fn run(seed: u64, steps: usize) -> Result<Held, Box<Broken>> {
     let mut operations = operations(seed, steps);
-    match attempt(&operations, false) {
+    match attempt(&operations, None, false) {
         (Ok(held), _, _) => Ok(held),
-        (Err(what), begun, _) => {
+        (Err(fault), begun, _) => {
             // What comes after the one that broke it does not matter.
             operations.truncate(begun);
-            let short = shrink::shrink(operations, |operations| attempt(operations, false).0.is_err());
-            let (again, _, trace) = attempt(&short, true);
+            let breaks = |operations: &[Op]| {
+                attempt(operations, None, false).0.is_err_and(|other| other.name == fault.name)
+            };
+            let short = shrink::shrink(operations, breaks);
+            let (again, _, trace) = attempt(&short, None, true);
             // A run that only breaks with what was before it shows itself in the first message.
-            let what = again.err().unwrap_or(what);
-            Err(Box::new(Broken { what, trace, operations: short.len() }))
+            let Fault { name, what } = again.err().unwrap_or(fault);
+            Err(Box::new(Broken { name, what, trace, operations: short.len() }))
         }
     }
 }
 
+/// Runs a seed with a planted defect; answers the name of what then does not hold, if it was found.
+pub fn finds(defect: Defect, seed: u64, steps: usize) -> Option<String> {
+    attempt(&operations(seed, steps), Some(defect), false).0.err().map(|fault| fault.name)
+}
+
 thread_local! {
-    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Where a run has panicked, and with what.
+    static PANIC: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
 }
 
 /// Carries operations out; answers what came of it, how many were begun, and what happened when that is wanted.
-fn attempt(operations: &[Op], traces: bool) -> (Result<Held, String>, usize, Vec<String>) {
+fn attempt(
+    operations: &[Op],
+    defect: Option<Defect>,
+    traces: bool,
+) -> (Result<Held, Fault>, usize, Vec<String>) {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let is_run = PANIC.with(|panic| panic.borrow().is_some());
             if is_run {
-                PANIC.with(|panic| *panic.borrow_mut() = Some(info.to_string()));
+                let place = info.location().map(ToString::to_string).unwrap_or_default();
+                PANIC.with(|panic| *panic.borrow_mut() = Some((place, info.to_string())));
             } else {
                 before(info);
             }
         }));
     });
-    PANIC.with(|panic| *panic.borrow_mut() = Some(String::new()));
-    let mut world = World::new(traces);
+    PANIC.with(|panic| *panic.borrow_mut() = Some(Default::default()));
+    let mut world = World::new(traces, defect);
     let result = catch_unwind(AssertUnwindSafe(|| {
         for op in operations {
             world.carry_out(op);
         }
         world.finish();
     }));
-    let what = PANIC.with(|panic| panic.borrow_mut().take()).unwrap_or_default();
+    let (place, what) = PANIC.with(|panic| panic.borrow_mut().take()).unwrap_or_default();
     let held = Held { hash: world.hash(), acknowledged: world.acknowledged() };
-    (result.map(|()| held).map_err(|_| what), world.operations(), world.trace().to_vec())
+    let result = result.map(|()| held).map_err(|_| Fault::new(place, what));
+    (result, world.operations(), world.trace().to_vec())
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Runs the whole server in virtual time, from seeds, over a database and clients that misbehave.
+/// Runs the server's engine and commit gate in virtual time, from seeds, over a database and clients that misbehave.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The first seed; each run takes the next one.
@@ -37,7 +37,10 @@ fn main() -> ExitCode {
                 for line in &broken.trace {
                     println!("{line}");
                 }
-                println!("\nseed {seed} breaks with {} operations:\n{}", broken.operations, broken.what);
+                println!(
+                    "\nseed {seed} breaks with {} operations: {}\n{}",
+                    broken.operations, broken.name, broken.what
+                );
                 return ExitCode::FAILURE;
             }
         }

@@ -3,18 +3,10 @@
 
 use fastrand::Rng;
 
+use crate::configuration;
 use crate::database::Fate;
-
-/// Who sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Who {
-    /// An agent on one of his desks; the second one is behind a proxy.
-    Desk(usize, usize),
-    /// A media server; the second one is behind a proxy.
-    Media(usize),
-    /// A reporting engine; the second one is behind a proxy.
-    Reporter(usize),
-}
+use crate::requests::AGENTS;
+use crate::who::Who;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -24,22 +16,22 @@ pub enum Op {
     Submit { who: Who, invoice: bool, priority: i32, hold: bool, media: usize, queue: usize, workbin: Option<usize>, key: bool },
     Login { agent: usize, desk: usize, ready: bool },
     Logout { who: Who },
-    Medium { who: Who, media: usize, what: u8 },
-    DoNotDisturb { who: Who, on: bool },
-    Answer { agent: usize, desk: usize, offer: usize, accept: bool },
+    Medium { who: Who, media: usize, what: u8, key: bool },
+    DoNotDisturb { who: Who, on: bool, key: bool },
+    Answer { agent: usize, desk: usize, offer: usize, accept: bool, key: bool },
     Stop { who: Who, nth: usize, key: bool },
-    Leave { who: Who, nth: usize },
-    Hold { who: Who, nth: usize, hold: bool },
-    PlaceInQueue { who: Who, nth: usize, queue: usize, held: bool },
-    PlaceInWorkbin { who: Who, nth: usize, owner: usize },
+    Leave { who: Who, nth: usize, key: bool },
+    Hold { who: Who, nth: usize, hold: bool, key: bool },
+    PlaceInQueue { who: Who, nth: usize, queue: usize, held: bool, key: bool },
+    PlaceInWorkbin { who: Who, nth: usize, owner: usize, key: bool },
     Change { who: Who, nth: usize, priority: Option<i32>, invoice: Option<bool>, online: Option<bool>, key: bool },
     PullView { who: Who, view: usize, most: u32, key: bool },
     PullIds { who: Who, nth: Vec<usize>, key: bool },
     PullWorkbin { who: Who, owner: usize, most: u32, key: bool },
     Look { who: Who, nth: usize, what: u8 },
     Status { agent: usize, media: usize, remaining: u32 },
-    /// A client sends its last request with a key once more.
-    Again { who: Who },
+    /// A client sends one of its last requests with a key once more.
+    Again { who: Who, nth: usize },
     /// A reporting engine subscribes, from where it is or anew.
     Report { nth: usize, resume: bool, with_interactions: bool },
     Unregister { who: Who },
@@ -67,17 +59,32 @@ pub enum Op {
     TakeOver,
     /// A process that was taken over from is killed.
     KillOld,
-    Reconfigure { other: bool },
+    /// Another configuration comes into force.
+    Reconfigure { number: usize },
+    /// So many turns follow each input at most, and the run does not wait until nothing goes on any more; none: it does.
+    Turns(Option<usize>),
+    /// The next commit begins so many turns after the one before it at the earliest.
+    Spacing(usize),
+    /// So much of a changeover is done in one step.
+    Slices(usize),
+    /// User data stays at hand, or nothing that is durable does.
+    KeepContents(bool),
 }
 
 fn who(rng: &mut Rng) -> Who {
     match rng.u8(0..5) {
         0 => Who::Media(rng.usize(0..2)),
         _ => {
-            let agent = rng.usize(0..3);
+            let agent = one_of_the_agents(rng);
             Who::Desk(agent, if agent == 1 { rng.usize(0..2) } else { 0 })
         }
     }
+}
+
+/// Most is done by few, so that much happens to the same.
+fn one_of_the_agents(rng: &mut Rng) -> usize {
+    let most = if rng.bool() { 3 } else { AGENTS.len() };
+    rng.usize(0..most)
 }
 
 fn anybody(rng: &mut Rng) -> Who {
@@ -96,27 +103,39 @@ fn one_in(rng: &mut Rng, n: u8) -> bool {
     rng.u8(0..n) == 0
 }
 
+/// Draws the operations of a run: one in three goes on in few turns and small slices from its beginning.
+pub fn draw_all(rng: &mut Rng, count: usize) -> Vec<Op> {
+    let mut operations = Vec::with_capacity(count);
+    if one_in(rng, 3) {
+        operations.extend([Op::Turns(Some(rng.usize(0..3))), Op::Slices(1), Op::Spacing(rng.usize(0..3))]);
+    }
+    while operations.len() < count {
+        operations.push(draw(rng));
+    }
+    operations
+}
+
 /// Draws the next operation.
 #[rustfmt::skip]
-pub fn draw(rng: &mut Rng) -> Op {
-    let agent = |rng: &mut Rng| rng.usize(0..3);
+fn draw(rng: &mut Rng) -> Op {
+    let agent = one_of_the_agents;
     let nth = |rng: &mut Rng| rng.usize(0..8);
     let desk = |rng: &mut Rng| usize::from(one_in(rng, 4));
     match rng.u16(0..1000) {
-        0..190 => Op::Submit {
+        0..180 => Op::Submit {
             who: who(rng), invoice: rng.bool(), priority: rng.i32(0..3), hold: one_in(rng, 10), media: rng.usize(0..2),
             queue: queue(rng), workbin: one_in(rng, 5).then(|| agent(rng)), key: rng.bool(),
         },
-        190..210 => Op::Login { agent: agent(rng), desk: desk(rng), ready: !one_in(rng, 5) },
+        180..210 => Op::Login { agent: agent(rng), desk: desk(rng), ready: !one_in(rng, 5) },
         210..218 => Op::Logout { who: who(rng) },
-        218..250 => Op::Medium { who: who(rng), media: rng.usize(0..2), what: rng.u8(0..6) },
-        250..258 => Op::DoNotDisturb { who: who(rng), on: rng.bool() },
-        258..400 => Op::Answer { agent: agent(rng), desk: desk(rng), offer: if one_in(rng, 5) { 1 } else { 0 }, accept: !one_in(rng, 3) },
+        218..250 => Op::Medium { who: who(rng), media: rng.usize(0..2), what: rng.u8(0..6), key: rng.bool() },
+        250..258 => Op::DoNotDisturb { who: who(rng), on: rng.bool(), key: rng.bool() },
+        258..400 => Op::Answer { agent: agent(rng), desk: desk(rng), offer: if one_in(rng, 5) { 1 } else { 0 }, accept: !one_in(rng, 3), key: rng.bool() },
         400..450 => Op::Stop { who: who(rng), nth: nth(rng), key: rng.bool() },
-        450..465 => Op::Leave { who: who(rng), nth: nth(rng) },
-        465..485 => Op::Hold { who: who(rng), nth: nth(rng), hold: rng.bool() },
-        485..510 => Op::PlaceInQueue { who: who(rng), nth: nth(rng), queue: rng.usize(0..4), held: one_in(rng, 5) },
-        510..540 => Op::PlaceInWorkbin { who: who(rng), nth: nth(rng), owner: agent(rng) },
+        450..465 => Op::Leave { who: who(rng), nth: nth(rng), key: rng.bool() },
+        465..485 => Op::Hold { who: who(rng), nth: nth(rng), hold: rng.bool(), key: rng.bool() },
+        485..510 => Op::PlaceInQueue { who: who(rng), nth: nth(rng), queue: rng.usize(0..4), held: one_in(rng, 5), key: rng.bool() },
+        510..540 => Op::PlaceInWorkbin { who: who(rng), nth: nth(rng), owner: agent(rng), key: rng.bool() },
         540..570 => Op::Change {
             who: who(rng), nth: nth(rng), priority: some(rng, |rng| rng.i32(0..4)), invoice: some(rng, Rng::bool),
             online: some(rng, Rng::bool), key: rng.bool(),
@@ -129,8 +148,8 @@ pub fn draw(rng: &mut Rng) -> Op {
         630..655 => Op::PullWorkbin { who: who(rng), owner: agent(rng), most: rng.u32(0..4), key: rng.bool() },
         655..680 => Op::Look { who: who(rng), nth: nth(rng), what: rng.u8(0..6) },
         680..688 => Op::Status { agent: agent(rng), media: rng.usize(0..2), remaining: rng.u32(0..3) },
-        688..720 => Op::Again { who: who(rng) },
-        720..740 => Op::Report { nth: rng.usize(0..2), resume: !one_in(rng, 3), with_interactions: rng.bool() },
+        688..718 => Op::Again { who: who(rng), nth: rng.usize(0..3) },
+        718..740 => Op::Report { nth: rng.usize(0..2), resume: !one_in(rng, 3), with_interactions: rng.bool() },
         740..744 => Op::Unregister { who: anybody(rng) },
         744..790 => Op::Seconds([1, 1, 9, 31, 61, 301, 11_000, 50_000][rng.usize(0..8)]),
         790..795 => Op::ClockBack(rng.u64(1..5000)),
@@ -146,11 +165,15 @@ pub fn draw(rng: &mut Rng) -> Op {
         }),
         905..930 => Op::Hangs(one_in(rng, 3)),
         930..940 => Op::LateBatch,
-        940..950 => Op::Trim(rng.u64(1..20)),
-        950..962 => Op::Heartbeat,
-        962..970 => Op::Kill,
-        970..980 => Op::TakeOver,
-        980..988 => Op::KillOld,
-        _ => Op::Reconfigure { other: rng.bool() },
+        940..946 => Op::Trim(rng.u64(1..20)),
+        946..952 => Op::Heartbeat,
+        952..960 => Op::Kill,
+        960..967 => Op::TakeOver,
+        967..974 => Op::KillOld,
+        974..986 => Op::Reconfigure { number: rng.usize(0..configuration::COUNT) },
+        986..992 => Op::Turns(rng.bool().then(|| rng.usize(0..3))),
+        992..995 => Op::Spacing(rng.usize(0..4)),
+        995..998 => Op::Slices([1, 2, 50][rng.usize(0..3)]),
+        _ => Op::KeepContents(rng.bool()),
     }
 }

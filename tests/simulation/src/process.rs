@@ -1,93 +1,92 @@
 //! One server process: engine, commit gate, the sessions' outbound queues and the subscribers' cursors, on the thread of
-//! the run. It does what the shell does, with a database and a clock that the run holds in its hands.
+//! the run. It does what the driver thread does, in turns like those, with a database and a clock that the run holds in its
+//! hands.
 
 use std::collections::BTreeMap;
 use std::mem::take;
-use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use futures::{FutureExt, StreamExt};
-use ixn_engine::commit::{CommitBatch, CommitNumber, EventNumber, InteractionKey};
+use ixn_engine::commit::{CommitNumber, InteractionKey};
 use ixn_engine::compile::Compiler;
-use ixn_engine::cursor::{CommitEvents, Cursor};
 use ixn_engine::gate::{Action, Gate, Source};
 use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
-use ixn_engine::sessions::{ClientRef, ConnectionId};
+use ixn_engine::sessions::ConnectionId;
 use ixn_engine::time::Milliseconds;
 use ixn_engine::vocabulary::Vocabulary;
-use ixn_engine::{Engine, Input, Output, Subscription, invariants};
-use ixn_proto::ServerMessage;
-use ixn_proto::encoded::append_proxy_client_id;
-use ixn_sessions::{Closed, Limits, Outbound, OutboundStream, Overflow, PushError, outbound};
-use prost::Message;
+use ixn_engine::{Engine, Input, Slices, invariants};
+use ixn_proto::client_envelope::Request;
+use ixn_sessions::{Limits, Outbound, OutboundStream, outbound};
 
 use crate::configuration;
 use crate::database::{Database, Fate};
+use crate::defects::Defect;
+use crate::followers::Followers;
+use crate::outputs::{Job, Stamped};
 
 /// Small enough that slow readers overflow in a short run.
 const LIMITS: Limits = Limits { client_bytes: 60_000, connection_bytes: 150_000, message_bytes: 16_000 };
-/// A subscriber's cursor rests while so much waits.
-const AHEAD_BYTES: usize = 10_000;
-/// An engine that has more to do after so many ticks never comes to rest.
-const TICKS: usize = 10_000;
+/// An engine that has more to do after so many turns never comes to rest.
+const TURNS: usize = 10_000;
+/// The engine is told that the database is silent when a commit has been under way for so long.
+pub(crate) const SILENCE_MILLISECONDS: u64 = 5000;
 
-/// What the database has to do for a process.
-#[derive(Clone, Debug)]
-enum Job {
-    Commit(Arc<CommitBatch>),
-    LookUp(CommitNumber),
-}
-
-/// An output and the commit that must be durable before it may leave.
-#[derive(Debug, PartialEq)]
-struct Stamped {
-    output: Output,
-    depends_on: CommitNumber,
-}
-
-struct Follower {
-    cursor: Cursor,
-    filter: Subscription,
+/// How a process goes on beside what it is told; by default as fast as it can, with nothing durable at hand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    /// So many turns follow an input at most; none: as many as there is work for.
+    pub turns: Option<usize>,
+    /// The next commit begins so many turns after the one before it at the earliest.
+    pub spacing: usize,
+    /// How much one step does of a changeover.
+    pub slices: Slices,
+    /// How much user data stays at hand, in bytes.
+    pub kept_bytes: usize,
 }
 
 /// A server process.
 pub struct Process {
-    engine: Engine,
+    pub(crate) engine: Engine,
     compiler: Compiler,
-    gate: Gate<Stamped>,
-    epoch: u64,
-    links: BTreeMap<ConnectionId, Outbound<String>>,
-    followers: BTreeMap<ClientRef, Follower>,
-    /// Subscribers may read the log up to here.
-    published: CommitNumber,
-    job: Option<Job>,
+    pub(crate) gate: Gate<Stamped>,
+    pub(crate) pace: Pace,
+    /// So many turns long no commit begins.
+    pub(crate) held: usize,
+    /// Steps since a batch was frozen.
+    pub(crate) steps: usize,
+    pub(crate) epoch: u64,
+    pub(crate) links: BTreeMap<ConnectionId, Outbound<String>>,
+    pub(crate) followers: Followers,
+    pub(crate) job: Option<Job>,
+    /// Since when a commit has been under way.
+    pub(crate) commit_began: Option<u64>,
+    pub(crate) is_silent: bool,
     /// User data that has been asked for.
     loads: Vec<InteractionKey>,
-    draining: Vec<ClientRef>,
-    own_inputs: Vec<Input>,
-    inspected: Option<InspectionResponse>,
+    pub(crate) own_inputs: Vec<Input>,
+    pub(crate) inspected: Option<InspectionResponse>,
     /// Why it has ended.
     pub ended: Option<&'static str>,
+    pub(crate) defect: Option<Defect>,
 }
 
 impl Process {
     /// Starts on what the database holds.
-    pub fn start(database: &mut Database, text: &str, now: u64) -> Self {
+    pub fn start(database: &mut Database, text: &str, now: u64, pace: Pace) -> Self {
         let taken_over = database.take_over(now);
         let vocabulary = Vocabulary::new(1, taken_over.id_prefix.clone());
         let compiled = Compiler::new(&vocabulary).compile(&configuration::parse(text));
         let compiled = compiled.unwrap_or_else(|error| panic!("{error}"));
         let mut engine = Engine::new(compiled, vocabulary, &taken_over, Milliseconds(now));
-        // Nothing that is durable stays at hand: user data is read from the database each time.
-        engine.keep_contents(0);
         for (key, row) in &database.hot {
             engine.restore_interaction(*key, row).unwrap_or_else(|error| panic!("{error}"));
         }
-        for (agent, row) in &database.agents {
+        let forgotten = usize::from(database.defect == Some(Defect::AgentIsForgotten));
+        for (agent, row) in database.agents.iter().skip(forgotten) {
             engine.restore_agent(agent, row).unwrap_or_else(|error| panic!("{error}"));
         }
-        for row in &database.keys {
-            engine.restore_idempotency(row);
+        if database.defect != Some(Defect::KeysAreForgotten) {
+            for row in &database.keys {
+                engine.restore_idempotency(row);
+            }
         }
         engine.recover();
         let compiler = engine.compiler();
@@ -95,19 +94,31 @@ impl Process {
             engine,
             compiler,
             gate: Gate::new(taken_over.number),
+            pace,
+            held: 0,
+            steps: 0,
             epoch: taken_over.epoch.0,
             links: BTreeMap::new(),
-            followers: BTreeMap::new(),
-            published: taken_over.number,
+            followers: Followers::new(taken_over.number),
             job: None,
+            commit_began: None,
+            is_silent: false,
             loads: Vec::new(),
-            draining: Vec::new(),
             own_inputs: Vec::new(),
             inspected: None,
             ended: None,
+            defect: database.defect,
         };
+        process.set_pace(pace);
         process.step(database, now, Input::Tick);
         process
+    }
+
+    /// Goes on in another way.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+        self.engine.set_slices(pace.slices);
+        self.engine.keep_contents(pace.kept_bytes);
     }
 
     /// Opens a connection.
@@ -130,114 +141,106 @@ impl Process {
         self.step(database, now, Input::Configured(Box::new(compiled)));
     }
 
-    /// One input and all that follows from it without the database.
+    /// One input, and the turns that follow it.
     pub fn step(&mut self, database: &Database, now: u64, input: Input) {
-        let mut next = Some(input);
-        for _ in 0..TICKS {
-            if self.ended.is_some() {
+        self.take(now, input);
+        match self.pace.turns {
+            // The next input comes in the same turn.
+            Some(0) => {}
+            Some(turns) => {
+                for _ in 0..turns {
+                    self.turn(database, now);
+                }
+            }
+            None => {
+                self.gather(database);
+                self.come_to_rest(database, now);
+            }
+        }
+    }
+
+    /// Time passes. Who drives the engine notices in between that the database does not answer.
+    pub fn time_passes(&mut self, database: &Database, to: u64) {
+        if let Some(silent_at) = self.commit_began.map(|began| began + SILENCE_MILLISECONDS)
+            && silent_at <= to
+            && !self.is_silent
+            && self.defect != Some(Defect::SilenceIsNotTold)
+        {
+            self.is_silent = true;
+            self.step(database, silent_at, Input::DatabaseSilent);
+        }
+        self.step(database, to, Input::Tick);
+    }
+
+    /// When there is something to do at the latest.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let silent_at =
+            self.commit_began.filter(|_| !self.is_silent).map(|began| began + SILENCE_MILLISECONDS);
+        [self.engine.next_deadline().map(|at| at.0), silent_at].into_iter().flatten().min()
+    }
+
+    fn come_to_rest(&mut self, database: &Database, now: u64) {
+        for _ in 0..TURNS {
+            if !self.turn(database, now) {
                 return;
             }
-            let Some(input) = next else { return };
-            self.engine.step(Milliseconds(now), input);
-            if let Err(error) = invariants::check(&self.engine) {
-                panic!("{error}");
-            }
-            self.gather(database);
-            self.loads.extend(self.engine.take_loads());
-            next = match self.own_inputs.pop() {
-                Some(input) => Some(input),
-                None => self.engine.has_more_work().then_some(Input::Tick),
-            };
         }
-        panic!("the engine never comes to rest");
+        panic!("'the engine comes to rest' does not hold");
+    }
+
+    fn take(&mut self, now: u64, input: Input) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.steps += 1;
+        if let (Some(Defect::HoldsAreIgnored), Input::Request(connection, envelope)) = (self.defect, &input)
+            && let Some(Request::RequestHold(_)) = envelope.request
+        {
+            return self.acknowledge(*connection, envelope);
+        }
+        // Looking changes nothing.
+        let looks = matches!(input, Input::Inspect { .. });
+        self.engine.step(Milliseconds(now), input);
+        if !looks && let Err(error) = invariants::check(&self.engine) {
+            panic!("{error}");
+        }
+    }
+
+    /// What the driver does in each of its turns, when nothing has come from outside. Answers whether there was anything.
+    pub fn turn(&mut self, database: &Database, now: u64) -> bool {
+        let mut any = self.held > 0;
+        self.held = self.held.saturating_sub(1);
+        for input in take(&mut self.own_inputs) {
+            any = true;
+            self.take(now, input);
+        }
+        if self.ended.is_none() && self.engine.has_more_work() {
+            any = true;
+            self.take(now, Input::Tick);
+        }
+        self.gather(database);
+        any || !self.own_inputs.is_empty()
     }
 
     fn gather(&mut self, database: &Database) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.loads.extend(self.engine.take_loads());
         // A batch that gathers, or else the newest that was frozen.
         let next = self.engine.next_commit();
         let depends_on = if self.engine.has_changes() { next } else { CommitNumber(next.0 - 1) };
         let outputs = self.engine.take_outputs().into_iter();
-        let outputs = outputs.map(|output| Stamped { output, depends_on }).collect();
+        let outputs = outputs.map(|output| Stamped { output, depends_on }).collect::<Vec<_>>();
+        if self.defect == Some(Defect::LeavesTooEarly) {
+            return self.perform(
+                database,
+                vec![Action::Release { durable: self.gate.durable(), batch: None, outputs }],
+            );
+        }
+        self.gate.hold(self.held > 0);
         let actions = self.gate.gathered(outputs, &mut self.engine);
         self.perform(database, actions);
-    }
-
-    fn perform(&mut self, database: &Database, actions: Vec<Action<Stamped>>) {
-        for action in actions {
-            match action {
-                Action::Release { durable, batch, outputs } => {
-                    if batch.is_some() {
-                        self.engine.durable(durable);
-                    }
-                    for stamped in outputs {
-                        let record = database.record(stamped.depends_on);
-                        assert!(
-                            record.is_some_and(|record| record.identity.epoch.0 <= self.epoch),
-                            "an output leaves before commit {}: {:?}",
-                            stamped.depends_on,
-                            stamped.output
-                        );
-                        self.release(stamped.output);
-                    }
-                    self.published = self.published.max(durable);
-                }
-                Action::Commit { batch, .. } => self.job = Some(Job::Commit(batch)),
-                Action::LookUp(number) => self.job = Some(Job::LookUp(number)),
-                Action::Fenced => self.end("fenced"),
-                Action::Abort { .. } => self.end("refused"),
-            }
-        }
-    }
-
-    fn end(&mut self, why: &'static str) {
-        self.ended = Some(why);
-        for link in take(&mut self.links).into_values() {
-            link.close(Closed::With(why.to_owned()));
-        }
-    }
-
-    fn release(&mut self, output: Output) {
-        match output {
-            Output::Send { client, envelope } => self.send(client, envelope),
-            Output::Close { connection, reason } => {
-                if let Some(link) = self.links.remove(&connection) {
-                    link.close(reason.map_or(Closed::Normally, Closed::With));
-                }
-            }
-            Output::Subscribe { client, after_event, filter } => {
-                let cursor = Cursor::after(EventNumber(after_event));
-                self.followers.insert(client, Follower { cursor, filter });
-            }
-            Output::ChangeSubscription(client, filter) => {
-                if let Some(follower) = self.followers.get_mut(&client) {
-                    follower.filter = filter;
-                }
-            }
-            Output::Unsubscribe(client) => {
-                self.followers.remove(&client);
-                if let Some(link) = self.links.get(&client.connection) {
-                    link.readmit(client.proxy_client_id);
-                }
-            }
-            Output::AwaitDrain(client) => self.draining.push(client),
-            Output::ConfigurationRefused(reason) => panic!("a configuration is refused: {reason}"),
-            Output::Inspected { response, .. } => self.inspected = Some(*response),
-            Output::Discard(_) => {}
-        }
-    }
-
-    fn send(&mut self, client: ClientRef, envelope: Bytes) {
-        let Some(link) = self.links.get(&client.connection) else { return };
-        match link.push(client.proxy_client_id, envelope) {
-            Ok(()) | Err(PushError::Closed | PushError::Dropped) => {}
-            Err(PushError::Overflow(Overflow::Client)) => {
-                self.own_inputs.push(Input::ClientOverflowed(client));
-            }
-            Err(PushError::Overflow(Overflow::Connection)) => {
-                link.abort("too much waits".to_owned());
-                self.own_inputs.push(Input::Disconnected(client.connection));
-            }
-        }
     }
 
     /// The database does what it was asked, in its way. Answers whether there was anything.
@@ -257,22 +260,37 @@ impl Process {
             Job::LookUp(number) => self.gate.looked_up(database.look_up(number), &mut self.engine),
         };
         self.perform(database, actions);
-        self.step(database, now, Input::Tick);
+        self.go_on(database, now);
         true
+    }
+
+    /// One turn, or as many as there is work for.
+    fn go_on(&mut self, database: &Database, now: u64) {
+        match self.pace.turns {
+            Some(_) => {
+                self.turn(database, now);
+            }
+            None => self.come_to_rest(database, now),
+        }
     }
 
     /// Shows that it still owns the database.
     pub fn heartbeat(&mut self, database: &Database) {
-        self.gather(database);
-        let actions = self.gate.heartbeat(&mut self.engine);
-        self.perform(database, actions);
+        if self.ended.is_none() {
+            self.gather(database);
+            let actions = self.gate.heartbeat(&mut self.engine);
+            self.perform(database, actions);
+        }
     }
 
-    /// User data that was asked for arrives.
-    pub fn deliver_loads(&mut self, database: &Database, now: u64) {
-        let keys = take(&mut self.loads);
+    /// User data that was asked for arrives, of so many interactions at most.
+    pub fn deliver_loads(&mut self, database: &Database, now: u64, most: usize) {
+        let keys: Vec<_> = self.loads.drain(..most.min(self.loads.len())).collect();
         if !keys.is_empty() {
-            let loaded = keys.into_iter().map(|key| (key, database.cold.get(&key).cloned())).collect();
+            let is_read = self.defect != Some(Defect::UserDataIsReadAsEmpty);
+            let loaded =
+                keys.into_iter().map(|key| (key, database.cold.get(&key).cloned().filter(|_| is_read)));
+            let loaded = loaded.collect();
             self.step(database, now, Input::ContentsLoaded(loaded));
         }
     }
@@ -282,69 +300,14 @@ impl Process {
         !self.loads.is_empty()
     }
 
-    /// Each subscriber gets the events of up to so many commits more.
-    pub fn serve_subscribers(&mut self, database: &Database, now: u64, commits: usize) {
-        for client in self.followers.keys().copied().collect::<Vec<_>>() {
-            for _ in 0..commits {
-                if !self.serve(database, now, client) {
-                    break;
-                }
-            }
-        }
-    }
-
-    fn serve(&mut self, database: &Database, now: u64, client: ClientRef) -> bool {
-        let Some(link) = self.links.get(&client.connection).cloned() else { return false };
-        let Some(follower) = self.followers.get_mut(&client) else { return false };
-        if link.waiting_for_client_bytes(client.proxy_client_id) > AHEAD_BYTES {
-            return false;
-        }
-        let record = match database.record_behind(follower.cursor.served(), self.published) {
-            Ok(Some(record)) => record,
-            Ok(None) => return false,
-            Err(oldest_held) => {
-                let asked = follower.cursor.served().0;
-                let with_interactions = follower.filter.with_interactions;
-                self.followers.remove(&client);
-                let gap =
-                    Input::ReportingGap { client, asked, oldest_held: oldest_held.0, with_interactions };
-                self.step(database, now, gap);
-                return false;
-            }
-        };
-        let mut events = CommitEvents::new(record.first_event, record.events.clone());
-        while let Some(envelope) = follower.cursor.next(&mut events, &follower.filter) {
-            let mut addressed = BytesMut::from(&envelope[..]);
-            append_proxy_client_id(&mut addressed, client.proxy_client_id);
-            match link.push(client.proxy_client_id, addressed.freeze()) {
-                Ok(()) => {}
-                Err(PushError::Closed | PushError::Dropped) => return false,
-                Err(PushError::Overflow(_)) => {
-                    self.followers.remove(&client);
-                    self.step(database, now, Input::ClientOverflowed(client));
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
-    /// Tells the engine which clients have read what was sent to them.
-    pub fn tell_drained(&mut self, database: &Database, now: u64) {
-        for client in take(&mut self.draining) {
-            match self.links.get(&client.connection) {
-                Some(link) if link.waiting_for_client_bytes(client.proxy_client_id) > AHEAD_BYTES => {
-                    self.draining.push(client);
-                }
-                Some(_) => self.step(database, now, Input::Drained(client)),
-                None => {}
-            }
-        }
-    }
-
     /// Whether everything is durable and nothing is under way.
     pub fn rests(&self) -> bool {
-        self.job.is_none() && !self.engine.has_changes() && self.loads.is_empty()
+        self.job.is_none()
+            && self.loads.is_empty()
+            && self.own_inputs.is_empty()
+            && self.gate.waiting() == 0
+            && !self.engine.has_changes()
+            && !self.engine.has_more_work()
     }
 
     /// What the Inspection service answers; the process must rest.
@@ -354,29 +317,8 @@ impl Process {
         now: u64,
         request: InspectionRequest,
     ) -> InspectionResponse {
-        self.step(database, now, Input::Inspect { token: 0, request: Box::new(request) });
+        self.take(now, Input::Inspect { token: 0, request: Box::new(request) });
+        self.gather(database);
         self.inspected.take().unwrap_or_else(|| panic!("no answer although nothing is under way"))
-    }
-}
-
-/// What a client finds when it reads.
-pub enum Reading {
-    /// Envelopes.
-    Message(ServerMessage),
-    /// Nothing yet.
-    Nothing,
-    /// The connection is closed.
-    Closed,
-}
-
-/// Reads one message.
-pub fn read(stream: &mut OutboundStream<String>) -> Reading {
-    match stream.next().now_or_never() {
-        None => Reading::Nothing,
-        Some(Some(Ok(bytes))) => match ServerMessage::decode(bytes) {
-            Ok(message) => Reading::Message(message),
-            Err(error) => panic!("a message that does not decode: {error}"),
-        },
-        Some(Some(Err(_)) | None) => Reading::Closed,
     }
 }

@@ -1,87 +1,104 @@
-//! What a reader of the reporting events knows: queue, state, flags and parties of every interaction, open offers, and the
-//! logged-in agents with their media. Built from the events alone, it must agree with the server.
+//! What a reader of the reporting events knows: queue, state, flags, parties and user data of every interaction, open offers,
+//! and the logged-in agents with their media: now, and behind every event. Built from the events alone, it must agree with
+//! everything that is shown (`shown`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::mem::discriminant;
+use std::rc::Rc;
 
-use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
+use ixn_engine::commit::InteractionKey;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::*;
 use prost::Message;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::database::Database;
-use crate::process::Process;
-
-/// An interaction, as the events tell it.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Seen {
-    queue: String,
-    is_held: bool,
-    priority: i32,
-    workbin: Option<WorkbinInfo>,
-    /// Agents by id, strategies by name, each with its type.
-    parties: BTreeSet<(i32, String)>,
-    /// The newest event's properties.
-    newest: InteractionProperties,
-}
-
-impl Seen {
-    fn state(&self) -> InteractionState {
-        let has = |kind: PartyType| self.parties.iter().any(|(party, _)| *party == kind as i32);
-        if has(PartyType::Agent) {
-            InteractionState::Handling
-        } else if has(PartyType::Strategy) {
-            InteractionState::Routing
-        } else {
-            InteractionState::Queued
-        }
-    }
-}
-
-/// An agent, as the events tell him.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct SeenAgent {
-    media: BTreeMap<String, bool>,
-    do_not_disturb: bool,
-}
+use crate::offers;
+use crate::seen::{History, Login, Offer, Seen, SeenAgent, media, party};
+use crate::told::Told;
+use crate::user_data::{UserData, entries};
 
 /// The reader.
 #[derive(Default)]
 pub struct Replay {
     records: usize,
-    newest_event: u64,
-    interactions: BTreeMap<String, Seen>,
-    agents: BTreeMap<String, SeenAgent>,
-    /// Open offers: interaction and agent, by ticket.
-    offers: BTreeMap<u64, (String, String)>,
+    pub newest_event: u64,
+    pub interactions: BTreeMap<String, Seen>,
+    pub agents: BTreeMap<String, SeenAgent>,
+    /// By ticket.
+    pub offers: BTreeMap<u64, Offer>,
+    pub user_data: UserData,
+    pub history: BTreeMap<String, History<Seen>>,
+    pub history_of_agents: BTreeMap<String, History<SeenAgent>>,
+    pub logins: BTreeMap<String, Vec<Login>>,
+    /// The hash of each event.
+    hashes: Vec<u64>,
+    /// What each event tells of whom.
+    told: Vec<Told>,
+    /// What the event at hand is about.
+    touched: Option<String>,
+    touched_agent: Option<String>,
 }
 
-fn party(info: &Option<PartyInfo>) -> (i32, String) {
-    let info = info.as_ref().unwrap();
-    let name = if info.party_type == PartyType::Agent as i32 { &info.agent_id } else { &info.strategy_id };
-    (info.party_type, name.clone())
-}
-
-fn media(agent: &AgentInfo) -> SeenAgent {
-    SeenAgent {
-        media: agent.media_list.iter().map(|state| (state.media_type_name.clone(), state.ready)).collect(),
-        do_not_disturb: agent.do_not_disturb,
-    }
+fn hash(envelope: &ServerEnvelope) -> u64 {
+    xxh3_64(&ServerEnvelope { proxy_client_id: 0, ..envelope.clone() }.encode_to_vec())
 }
 
 impl Replay {
     /// Reads what the log has got since the last time.
     pub fn read(&mut self, database: &Database) {
-        for record in &database.log[self.records..] {
+        for (position, record) in database.log.iter().enumerate().skip(self.records) {
             let mut events = record.events.clone();
             while !events.is_empty() {
                 let envelope = ServerEnvelope::decode_length_delimited(&mut events).unwrap();
                 self.newest_event += 1;
                 assert_eq!(envelope.event_number, self.newest_event, "event numbers have no gap");
-                self.apply(envelope.event_number, envelope.event.as_ref().unwrap());
+                self.hashes.push(hash(&envelope));
+                if let Some(Event::EventRevoked(event)) = &envelope.event
+                    && event.operation() == InteractionOperation::Deliver
+                    && event.reason.as_ref().is_some_and(|reason| reason.reason_system_name == "Expired")
+                    && let Some(offer) = self.offers.get(&event.ticket_id)
+                {
+                    offers::expires_in_time(database, offer.record, envelope.event_time_milliseconds as u64);
+                }
+                self.apply(position, envelope.event_number, envelope.event.as_ref().unwrap());
+                self.remember(envelope.event_number, envelope.event.as_ref().unwrap());
             }
             assert_eq!(record.last_event.0, self.newest_event, "a record counts its events");
         }
         self.records = database.log.len();
+    }
+
+    /// Keeps how that is which the event was about.
+    fn remember(&mut self, number: u64, event: &Event) {
+        let subject = self.touched.clone().or_else(|| self.touched_agent.clone()).unwrap_or_default();
+        self.told.push((discriminant(event), subject));
+        if let Some(id) = self.touched.take() {
+            let seen = self.interactions.get(&id).cloned();
+            self.history.entry(id).or_default().push((number, seen));
+        }
+        if let Some(id) = self.touched_agent.take() {
+            let seen = self.agents.get(&id).cloned();
+            self.history_of_agents.entry(id).or_default().push((number, seen));
+        }
+    }
+
+    /// Whether an event behind this one tells it.
+    pub fn tells(&self, told: &Told, known: u64) -> bool {
+        self.told.iter().skip(known as usize).any(|event| event == told)
+    }
+
+    /// Whether the log has this very event.
+    pub fn has_event(&self, envelope: &ServerEnvelope) -> bool {
+        let position = envelope.event_number.checked_sub(1).map(|position| position as usize);
+        position.and_then(|position| self.hashes.get(position)) == Some(&hash(envelope))
+    }
+
+    /// The database keeps the user data of what is there.
+    pub fn user_data_is_in(&self, database: &Database) {
+        let there = self.interactions.iter();
+        let there = there.map(|(id, seen)| (InteractionKey(seen.newest.submit_seq), id.clone()));
+        self.user_data.is_in(database, there);
     }
 
     /// Whether an interaction is there.
@@ -103,7 +120,8 @@ impl Replay {
             .interactions
             .get_mut(id)
             .unwrap_or_else(|| panic!("an event about {id}, which is not there"));
-        seen.newest = InteractionProperties { user_data: None, ..properties.clone() };
+        seen.newest = Rc::new(InteractionProperties { user_data: None, ..properties.clone() });
+        self.touched = Some(id.clone());
         seen
     }
 
@@ -112,6 +130,7 @@ impl Replay {
         let id = &info.agent_id;
         let seen =
             self.agents.get_mut(id).unwrap_or_else(|| panic!("an event about {id}, who is not logged in"));
+        self.touched_agent = Some(id.clone());
         (seen, media(info))
     }
 
@@ -119,17 +138,21 @@ impl Replay {
         assert!(self.offers.remove(&ticket).is_some(), "offer {ticket} ends and was not open");
     }
 
-    fn apply(&mut self, number: u64, event: &Event) {
+    #[allow(clippy::too_many_lines, reason = "one arm for each event")]
+    fn apply(&mut self, record: usize, number: u64, event: &Event) {
         match event {
             Event::EventInteractionSubmitted(event) => {
                 let properties = event.interaction.clone().unwrap();
                 let seen = Seen {
                     queue: properties.queue.clone(),
                     priority: properties.priority,
-                    newest: InteractionProperties { user_data: None, ..properties.clone() },
+                    newest: Rc::new(InteractionProperties { user_data: None, ..properties.clone() }),
                     ..Seen::default()
                 };
-                let before = self.interactions.insert(properties.interaction_id, seen);
+                let id = properties.interaction_id;
+                self.user_data.begins(number, &id, properties.user_data.as_ref());
+                self.touched = Some(id.clone());
+                let before = self.interactions.insert(id, seen);
                 assert!(before.is_none(), "event {number}: submitted twice");
             }
             Event::EventPlacedInQueue(event) => {
@@ -160,7 +183,7 @@ impl Replay {
             Event::EventPartyAdded(event) => {
                 let party = party(&event.party);
                 let id = event.interaction.as_ref().unwrap().interaction_id.clone();
-                self.offers.retain(|_, offer| (&offer.0, &offer.1) != (&id, &party.1));
+                self.offers.retain(|_, offer| (&offer.interaction_id, &offer.agent_id) != (&id, &party.1));
                 let seen = self.interaction(&event.interaction);
                 assert!(seen.parties.insert(party), "event {number}: a party twice");
             }
@@ -172,7 +195,8 @@ impl Replay {
             Event::EventAgentInvited(event) => {
                 let id = event.interaction.as_ref().unwrap().interaction_id.clone();
                 self.interaction(&event.interaction);
-                self.offers.insert(event.ticket_id, (id, event.party.as_ref().unwrap().agent_id.clone()));
+                let agent_id = event.party.as_ref().unwrap().agent_id.clone();
+                self.offers.insert(event.ticket_id, Offer { interaction_id: id, agent_id, record });
             }
             Event::EventRejected(event) => {
                 self.interaction(&event.interaction);
@@ -187,18 +211,26 @@ impl Replay {
             Event::EventPropertiesChanged(event) => {
                 let seen = self.interaction(&event.interaction);
                 seen.priority = event.interaction.as_ref().unwrap().priority;
-            }
-            Event::EventCustomReporting(event) => {
-                if event.interaction.is_some() {
-                    self.interaction(&event.interaction);
+                let lists = [&event.added_properties, &event.changed_properties, &event.deleted_properties];
+                let lists = lists.map(|list| entries(list.as_ref()));
+                if lists.iter().any(|list| !list.is_empty()) {
+                    let id = &event.interaction.as_ref().unwrap().interaction_id;
+                    self.user_data.changes(number, id, lists);
                 }
             }
+            Event::EventCustomReporting(event) => match (&event.interaction, &event.actor) {
+                (Some(_), _) => drop(self.interaction(&event.interaction)),
+                (None, Some(actor)) if !actor.actor_agent_id.is_empty() => {
+                    self.touched_agent = Some(actor.actor_agent_id.clone());
+                }
+                _ => {}
+            },
             Event::EventProcessingStopped(event) => {
                 let seen = self.interaction(&event.interaction);
                 assert!(seen.parties.is_empty(), "event {number}: stopped with {:?}", seen.parties);
                 let id = &event.interaction.as_ref().unwrap().interaction_id;
                 assert!(
-                    self.offers.values().all(|offer| offer.0 != *id),
+                    self.offers.values().all(|offer| offer.interaction_id != *id),
                     "event {number}: stopped with open offers"
                 );
                 self.interactions.remove(id);
@@ -206,16 +238,29 @@ impl Replay {
             Event::EventAgentLogin(event) => {
                 let info = event.agent.as_ref().unwrap();
                 let before = self.agents.insert(info.agent_id.clone(), media(info));
-                assert_eq!(before.is_some(), event.resumed, "event {number}");
+                assert_eq!(
+                    before.is_some(),
+                    event.resumed,
+                    "'a login tells what was' does not hold: event {number}"
+                );
                 if let Some(before) = before {
                     assert_eq!(before, media(info), "event {number}: a resumed login keeps everything");
                 }
+                let id = info.agent_id.clone();
+                let handled = self.handled_by(&id).into_iter().collect();
+                let login = Login { number, resumed: event.resumed, agent: media(info), handled };
+                self.logins.entry(id.clone()).or_default().push(login);
+                self.touched_agent = Some(id);
             }
             Event::EventAgentLogout(event) => {
                 let (seen, info) = self.agent(&event.agent);
                 assert_eq!(*seen, info, "event {number}: the media that he had");
                 let id = event.agent.as_ref().unwrap().agent_id.clone();
                 self.agents.remove(&id);
+                assert!(
+                    self.offers.values().all(|offer| offer.agent_id != id),
+                    "event {number}: with offers"
+                );
                 let party = (PartyType::Agent as i32, id);
                 assert!(
                     self.interactions.values().all(|seen| !seen.parties.contains(&party)),
@@ -240,78 +285,10 @@ impl Replay {
             }
             Event::EventDoNotDisturbOn(event) => self.agent(&event.agent).0.do_not_disturb = true,
             Event::EventDoNotDisturbOff(event) => self.agent(&event.agent).0.do_not_disturb = false,
-            Event::EventMediaStateReasonChanged(_)
-            | Event::EventAgentStateReasonChanged(_)
-            | Event::EventAgentAvailable(_)
-            | Event::EventAgentNotAvailable(_) => {}
+            Event::EventMediaStateReasonChanged(event) => drop(self.agent(&event.agent)),
+            Event::EventAgentStateReasonChanged(event) => drop(self.agent(&event.agent)),
+            Event::EventAgentAvailable(_) | Event::EventAgentNotAvailable(_) => {}
             other => panic!("event {number} is none that is reported: {other:?}"),
         }
-    }
-
-    /// Compares what the events tell with what the server shows, which must rest.
-    pub fn agrees_with(&self, server: &mut Process, database: &Database, now: u64) {
-        let mut inspect = |request| server.inspect(database, now, request);
-        let page = PageRequest { page_size: 1000, ..Default::default() };
-        let request = ListInteractionsRequest { page: Some(page), ..Default::default() };
-        let InspectionResponse::Interactions(list) = inspect(InspectionRequest::Interactions(request)) else {
-            panic!("no list of interactions");
-        };
-        assert_eq!(
-            list.interactions.len(),
-            self.interactions.len(),
-            "interactions of the server, of the events"
-        );
-        for shown in list.interactions {
-            let id = shown.interaction_id.clone();
-            let seen = self.interactions.get(&id).unwrap_or_else(|| panic!("no event tells of {id}"));
-            let whole = match inspect(InspectionRequest::Interaction(id.clone())) {
-                InspectionResponse::Interaction(Some(whole)) => whole,
-                other => panic!("{id} is listed and not there: {other:?}"),
-            };
-            seen.agrees_with(shown, whole.parties);
-        }
-        let InspectionResponse::Agents(list) = inspect(InspectionRequest::Agents(PageRequest::default()))
-        else {
-            panic!("no list of agents");
-        };
-        self.agents_agree_with(&list.agents);
-    }
-
-    fn agents_agree_with(&self, agents: &[AgentStatus]) {
-        let shown = agents.iter().map(|status| {
-            let info = status.agent.as_ref().unwrap();
-            (info.agent_id.clone(), media(info))
-        });
-        assert_eq!(self.agents, shown.collect(), "agents of the events, of the server");
-        for status in agents {
-            let id = &status.agent.as_ref().unwrap().agent_id;
-            let handled: BTreeSet<_> = status.interaction_ids.iter().cloned().collect();
-            let seen: BTreeSet<_> = self.handled_by(id).into_iter().collect();
-            assert_eq!(handled, seen, "what {id} handles: the server, the events");
-        }
-    }
-}
-
-impl Seen {
-    fn agrees_with(&self, shown: InteractionProperties, parties: Vec<PartyInfo>) {
-        let id = &shown.interaction_id;
-        assert_eq!(self.queue, shown.queue, "{id}");
-        assert_eq!(self.is_held, shown.is_held, "{id}");
-        assert_eq!(self.priority, shown.priority, "{id}");
-        assert_eq!(self.workbin, shown.workbin, "{id}");
-        // Who reads events does not see that user data is being read for a pull.
-        let state = match shown.interaction_state() {
-            InteractionState::Cached => InteractionState::Queued,
-            state => state,
-        };
-        assert_eq!(self.state(), state, "{id}");
-        let reported = InteractionProperties {
-            interaction_state: shown.interaction_state,
-            workflow_state: shown.workflow_state.clone(),
-            ..self.newest.clone()
-        };
-        assert_eq!(reported, shown, "every change of {id} is reported");
-        let parties = parties.into_iter().map(|info| party(&Some(info))).collect();
-        assert_eq!(self.parties, parties, "{id}");
     }
 }

@@ -3,7 +3,7 @@
 use ixn_proto::client_envelope::Request;
 use ixn_proto::*;
 
-pub const AGENTS: [&str; 3] = ["alice", "bob", "carol"];
+pub const AGENTS: [&str; 7] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace"];
 pub const MEDIA: [&str; 2] = ["email", "chat"];
 pub const QUEUES: [&str; 4] = ["inbox", "archive", "done", "overflow"];
 pub const VIEWS: [&str; 3] = ["rest", "everything", "forgotten"];
@@ -28,16 +28,31 @@ pub fn login(agent: usize, ready: bool) -> Request {
     })
 }
 
-/// A submit with a subject.
-pub fn submit(invoice: bool) -> RequestSubmit {
+/// A submit with a subject and a note that no other one has.
+pub fn submit(invoice: bool, note: u64) -> RequestSubmit {
     let mut user_data = KeyValueList::new();
     user_data.push_text("Subject", if invoice { "an invoice" } else { "hello" });
+    user_data.push_text("Size", &(note % 7).to_string()).push_text("Note", &format!("note {note}"));
     RequestSubmit {
         interaction_type: "Inbound".into(),
         interaction_subtype: "InboundNew".into(),
         user_data: Some(user_data),
         ..Default::default()
     }
+}
+
+/// A change of user data that no other one is like: another subject, a note more, or none of those any more.
+pub fn change_user_data(request: &mut RequestChangeProperties, invoice: bool, note: u64) {
+    let list = |key: &str, text: &str| {
+        let mut list = KeyValueList::new();
+        list.push_text(key, text);
+        Some(list)
+    };
+    request.changed_properties = list("Subject", if invoice { "an invoice after all" } else { "no more" });
+    if note.is_multiple_of(3) {
+        request.deleted_properties = list("Note", "");
+    }
+    request.added_properties = list("Note", &format!("note {note}"));
 }
 
 /// What an agent does about one of his media.

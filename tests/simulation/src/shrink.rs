@@ -1,4 +1,4 @@
-//! Making a broken run short: operations are left out as long as it still breaks.
+//! Making a broken run short: operations are left out as long as it still breaks in the same way.
 
 use crate::operations::Op;
 
@@ -23,8 +23,9 @@ pub(crate) fn shrink(mut operations: Vec<Op>, breaks: impl Fn(&[Op]) -> bool) ->
                 start += size;
             }
         }
+        // Single ones are tried again for as long as that helps.
         if !any || size > 1 {
-            size = if any && size == 1 { 1 } else { size / 2 };
+            size /= 2;
         }
     }
     operations

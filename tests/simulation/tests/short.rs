@@ -3,17 +3,18 @@
 #![allow(clippy::panic, reason = "a test may fail")]
 
 /// Runs of each test; each test is a thread of its own.
-const RUNS: u64 = 500;
+const RUNS: u64 = 400;
 const STEPS: usize = 100;
 
 fn runs(first_seed: u64) {
     for seed in first_seed..first_seed + RUNS {
         if let Err(broken) = ixn_simulation::run(seed, STEPS) {
             panic!(
-                "{}\n\nseed {seed} breaks with {} operations: {}\n`cargo run --release -p ixn-simulation -- --seed {seed} \
+                "{}\n\nseed {seed} breaks with {} operations: {}\n{}\n`cargo run --release -p ixn-simulation -- --seed {seed} \
                  --runs 1 --steps {STEPS}` shows it again",
                 broken.trace.join("\n"),
                 broken.operations,
+                broken.name,
                 broken.what
             );
         }
