@@ -120,7 +120,9 @@ impl World {
                 self.send(Who::Reporter(0), Request::EventCurrentAgentStatus(status), false);
             }
             Op::Again { who, nth } => self.repeat(*who, *nth),
-            Op::Report { nth, resume, with_interactions } => self.report(*nth, *resume, *with_interactions),
+            Op::Report { nth, resume, with_interactions, selected } => {
+                self.report(*nth, *resume, *with_interactions, selected);
+            }
             Op::Unregister { who } => {
                 let (line, proxy_client_id) = who.line();
                 let is_registered = |line: &Line| line.registered.contains(&proxy_client_id);
@@ -170,14 +172,14 @@ impl World {
     }
 
     /// A reporting engine subscribes anew on a new connection: what is on its way on the old one belongs to what was before.
-    pub(crate) fn report(&mut self, nth: usize, resume: bool, with_interactions: bool) {
+    pub(crate) fn report(&mut self, nth: usize, resume: bool, with_interactions: bool, selected: &[usize]) {
         let who = Who::Reporter(nth);
         self.disconnect(who.line().0);
         self.ensure(who);
         let watcher = self.watchers.entry(nth).or_default();
         let after = watcher.last().filter(|_| resume);
-        watcher.subscribed(after, with_interactions);
-        self.send(who, requests::start_reporting(after, with_interactions), false);
+        watcher.subscribed(after, with_interactions, requests::selection(selected));
+        self.send(who, requests::start_reporting(after, with_interactions, selected), false);
     }
 
     /// One of the interactions that the agent handles, or any of the newest.

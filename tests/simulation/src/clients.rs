@@ -291,7 +291,11 @@ impl World {
                 self.replay.agrees_with_login(login, known);
             }
             Event::EventError(_) => {
-                let reports = matches!(sent.request, Request::RequestStartPlaceAgentStateReportingAll(_));
+                let reports = matches!(
+                    sent.request,
+                    Request::RequestStartPlaceAgentStateReportingAll(_)
+                        | Request::RequestStartPlaceAgentStateReporting(_)
+                );
                 if let (Some(Who::Reporter(nth)), true) = (sent.who, reports) {
                     self.watchers.entry(nth).or_default().lost_connection();
                 }

@@ -32,8 +32,8 @@ pub enum Op {
     Status { agent: usize, media: usize, remaining: u32 },
     /// A client sends one of its last requests with a key once more.
     Again { who: Who, nth: usize },
-    /// A reporting engine subscribes, from where it is or anew.
-    Report { nth: usize, resume: bool, with_interactions: bool },
+    /// A reporting engine subscribes, from where it is or anew, to everything or to the agents that it selects.
+    Report { nth: usize, resume: bool, with_interactions: bool, selected: Vec<usize> },
     Unregister { who: Who },
     /// Time passes.
     Seconds(u64),
@@ -85,6 +85,11 @@ fn who(rng: &mut Rng) -> Who {
 fn one_of_the_agents(rng: &mut Rng) -> usize {
     let most = if rng.bool() { 3 } else { AGENTS.len() };
     rng.usize(0..most)
+}
+
+fn some_agents(rng: &mut Rng) -> Vec<usize> {
+    let count = if one_in(rng, 3) { rng.usize(1..3) } else { 0 };
+    (0..count).map(|_| one_of_the_agents(rng)).collect()
 }
 
 fn anybody(rng: &mut Rng) -> Who {
@@ -149,7 +154,7 @@ fn draw(rng: &mut Rng) -> Op {
         655..680 => Op::Look { who: who(rng), nth: nth(rng), what: rng.u8(0..6) },
         680..688 => Op::Status { agent: agent(rng), media: rng.usize(0..2), remaining: rng.u32(0..3) },
         688..718 => Op::Again { who: who(rng), nth: rng.usize(0..3) },
-        718..740 => Op::Report { nth: rng.usize(0..2), resume: !one_in(rng, 3), with_interactions: rng.bool() },
+        718..740 => Op::Report { nth: rng.usize(0..2), resume: !one_in(rng, 3), with_interactions: rng.bool(), selected: some_agents(rng) },
         740..744 => Op::Unregister { who: anybody(rng) },
         744..790 => Op::Seconds([1, 1, 9, 31, 61, 301, 11_000, 50_000][rng.usize(0..8)]),
         790..795 => Op::ClockBack(rng.u64(1..5000)),

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::rc::Rc;
 
+use ixn_engine::Selection;
 use ixn_engine::commit::InteractionKey;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::*;
 use prost::Message;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::database::Database;
 use crate::offers;
@@ -31,17 +31,13 @@ pub struct Replay {
     pub history: BTreeMap<String, History<Seen>>,
     pub history_of_agents: BTreeMap<String, History<SeenAgent>>,
     pub logins: BTreeMap<String, Vec<Login>>,
-    /// The hash of each event.
-    hashes: Vec<u64>,
+    /// The log, event by event.
+    events: Vec<ServerEnvelope>,
     /// What each event tells of whom.
     told: Vec<Told>,
     /// What the event at hand is about.
     touched: Option<String>,
     touched_agent: Option<String>,
-}
-
-fn hash(envelope: &ServerEnvelope) -> u64 {
-    xxh3_64(&ServerEnvelope { proxy_client_id: 0, ..envelope.clone() }.encode_to_vec())
 }
 
 impl Replay {
@@ -53,7 +49,6 @@ impl Replay {
                 let envelope = ServerEnvelope::decode_length_delimited(&mut events).unwrap();
                 self.newest_event += 1;
                 assert_eq!(envelope.event_number, self.newest_event, "event numbers have no gap");
-                self.hashes.push(hash(&envelope));
                 if let Some(Event::EventRevoked(event)) = &envelope.event
                     && event.operation() == InteractionOperation::Deliver
                     && event.reason.as_ref().is_some_and(|reason| reason.reason_system_name == "Expired")
@@ -63,6 +58,7 @@ impl Replay {
                 }
                 self.apply(position, envelope.event_number, envelope.event.as_ref().unwrap());
                 self.remember(envelope.event_number, envelope.event.as_ref().unwrap());
+                self.events.push(envelope);
             }
             assert_eq!(record.last_event.0, self.newest_event, "a record counts its events");
         }
@@ -89,9 +85,20 @@ impl Replay {
     }
 
     /// Whether the log has this very event.
-    pub fn has_event(&self, envelope: &ServerEnvelope) -> bool {
-        let position = envelope.event_number.checked_sub(1).map(|position| position as usize);
-        position.and_then(|position| self.hashes.get(position)) == Some(&hash(envelope))
+    pub fn has_event(&self, heard: &ServerEnvelope) -> bool {
+        let position = heard.event_number.checked_sub(1).map(|position| position as usize);
+        position.and_then(|position| self.events.get(position)).is_some_and(|event| {
+            (event.event_time_milliseconds, &event.event) == (heard.event_time_milliseconds, &heard.event)
+        })
+    }
+
+    /// The first event behind this one that a subscriber with this selection hears; without one, any.
+    pub fn next_heard(&self, behind: u64, selection: Option<&Selection>) -> Option<u64> {
+        let mut events = self.events.iter().skip(behind as usize);
+        let heard = events.find(|envelope| {
+            selection.zip(envelope.event.as_ref()).is_none_or(|(selection, event)| selection.concerns(event))
+        });
+        heard.map(|envelope| envelope.event_number)
     }
 
     /// The database keeps the user data of what is there.

@@ -1,5 +1,6 @@
 //! The requests that clients of a run send.
 
+use ixn_engine::Selection;
 use ixn_proto::client_envelope::Request;
 use ixn_proto::*;
 
@@ -96,16 +97,36 @@ pub fn look(interaction_id: String, what: u8, owner: usize) -> Request {
     }
 }
 
-/// Everything, with workbins.
-pub fn start_reporting(resume_after_event: Option<u64>, with_interactions: bool) -> Request {
+/// The agents of a selection; none: everybody.
+pub fn selection(agents: &[usize]) -> Option<Selection> {
+    let agents = agents.iter().map(|agent| AGENTS[*agent].to_owned()).collect();
+    Some(Selection { agents, ..Selection::default() }).filter(|selection| !selection.is_empty())
+}
+
+/// Everything, or what concerns some agents, with workbins.
+pub fn start_reporting(
+    resume_after_event: Option<u64>,
+    with_interactions: bool,
+    selected: &[usize],
+) -> Request {
     let mut wanted = KeyValueList::new();
     wanted.push_integer("Workbins", 1);
     let mut tenants = KeyValueList::new();
     tenants.push_list("1", &wanted);
-    Request::RequestStartPlaceAgentStateReportingAll(RequestStartPlaceAgentStateReportingAll {
-        tenant_list: Some(tenants),
+    let tenant_list = Some(tenants);
+    if selected.is_empty() {
+        return Request::RequestStartPlaceAgentStateReportingAll(RequestStartPlaceAgentStateReportingAll {
+            tenant_list,
+            resume_after_event,
+            with_interactions,
+            ..Default::default()
+        });
+    }
+    Request::RequestStartPlaceAgentStateReporting(RequestStartPlaceAgentStateReporting {
+        tenant_list,
         resume_after_event,
         with_interactions,
+        agent_list: selected.iter().map(|agent| AGENTS[*agent].to_owned()).collect(),
         ..Default::default()
     })
 }

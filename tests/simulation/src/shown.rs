@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ixn_engine::Selection;
 use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
 use ixn_proto::*;
 
@@ -17,10 +18,21 @@ pub struct FullState {
     pub agents: Vec<ReportingAgent>,
     pub interactions: Vec<ReportingInteraction>,
     pub workbins: Vec<WorkbinContentCount>,
+    /// Only these agents, and what they handle; none: everything.
+    pub selection: Option<Selection>,
     /// Interactions were asked for.
     pub with_interactions: bool,
     /// Every event up to this one is in it.
     pub number: u64,
+}
+
+impl FullState {
+    /// Whether the subscriber asked for an interaction: for all, or for those of his agents.
+    fn wants(&self, seen: &Seen) -> bool {
+        let mut parties = seen.parties.iter().filter(|(party, _)| *party == PartyType::Agent as i32);
+        let selection = self.selection.as_ref();
+        selection.is_none_or(|selection| parties.any(|(_, agent)| selection.includes(agent, "")))
+    }
 }
 
 /// A workbin, to be compared.
@@ -131,7 +143,9 @@ impl Replay {
                 );
             }
         }
-        nobody_is_left_out(&self.history_of_agents, &agents, shown.number);
+        let selected = |id: &str| shown.selection.as_ref().is_none_or(|selection| selection.includes(id, ""));
+        assert!(agents.iter().all(|id| selected(id)), "'a full state is full' does not hold: {agents:?}");
+        nobody_is_left_out(&self.history_of_agents, &agents, shown.number, |id, _| selected(id));
         if shown.with_interactions {
             self.agrees_with_interactions(shown);
         }
@@ -150,8 +164,9 @@ impl Replay {
                 panic!("'a full state agrees with the events' does not hold: {id} is gone")
             });
             seen.agrees_with(properties, &row.parties);
+            assert!(shown.wants(seen), "'a full state is full' does not hold: {id} was not asked for");
         }
-        nobody_is_left_out(&self.history, &interactions, shown.number);
+        nobody_is_left_out(&self.history, &interactions, shown.number, |_, seen| shown.wants(seen));
     }
 
     fn agrees_with_workbins(&self, shown: &FullState, alone: bool) {
@@ -237,11 +252,13 @@ fn nobody_is_left_out<T>(
     histories: &BTreeMap<String, Vec<(u64, Option<T>)>>,
     shown: &BTreeSet<String>,
     number: u64,
+    is_wanted: impl Fn(&str, &T) -> bool,
 ) {
     for (id, history) in histories.iter().filter(|(id, _)| !shown.contains(*id)) {
-        let stays = history.iter().all(|(at, seen)| *at <= number || seen.is_some());
+        let is_there = |seen: &Option<T>| seen.as_ref().is_some_and(|seen| is_wanted(id, seen));
+        let stays = history.iter().all(|(at, seen)| *at <= number || is_there(seen));
         assert!(
-            at(history, number).is_none() || !stays,
+            !at(history, number).is_some_and(|seen| is_wanted(id, seen)) || !stays,
             "'a full state is full' does not hold: {id} is left out"
         );
     }

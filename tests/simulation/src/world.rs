@@ -231,7 +231,7 @@ impl World {
         }
         self.come_to_rest();
         // What a full state shows when nothing goes on beside it.
-        (0..2).for_each(|nth| self.report(nth, false, true));
+        (0..2).for_each(|nth| self.report(nth, false, true, &[]));
         self.come_to_rest();
     }
 
@@ -244,7 +244,7 @@ impl World {
         let unanswered: Vec<_> = self.sent.values().map(|sent| (sent.who, &sent.request)).collect();
         assert!(unanswered.is_empty(), "'everybody is answered' does not hold: {unanswered:?}");
         for watcher in self.watchers.values().filter(|watcher| watcher.is_subscribed()) {
-            watcher.has_heard_all(self.replay.newest_event);
+            watcher.has_heard_all(&self.replay);
         }
     }
 }
