@@ -287,6 +287,12 @@ impl World {
                     self.replay.agrees_with_shown(&shown.interaction.clone().unwrap_or_default(), known);
                 }
             }
+            Event::EventWorkbinContent(page) => {
+                page.interactions.iter().for_each(|shown| self.replay.was_so(shown, known));
+            }
+            Event::EventFoundInteractions(page) => {
+                page.interactions.iter().for_each(|shown| self.replay.was_so(shown, known));
+            }
             Event::EventAck(EventAck { agent_login: Some(login), .. }) if !envelope.repeated => {
                 self.replay.agrees_with_login(login, known);
             }

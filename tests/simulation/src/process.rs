@@ -27,7 +27,7 @@ const LIMITS: Limits = Limits { client_bytes: 60_000, connection_bytes: 150_000,
 /// An engine that has more to do after so many turns never comes to rest.
 const TURNS: usize = 10_000;
 /// The engine is told that the database is silent when a commit has been under way for so long.
-pub(crate) const SILENCE_MILLISECONDS: u64 = 5000;
+pub(crate) const SILENCE_MILLISECONDS: u64 = 1000;
 
 /// How a process goes on beside what it is told; by default as fast as it can, with nothing durable at hand.
 #[derive(Clone, Copy, Debug, Default)]

@@ -29,7 +29,7 @@ pub fn login(agent: usize, ready: bool) -> Request {
     })
 }
 
-/// A submit with a subject and a note that no other one has.
+/// A submit with a subject and a note that no other one has; one in five has an id of its client's choice.
 pub fn submit(invoice: bool, note: u64) -> RequestSubmit {
     let mut user_data = KeyValueList::new();
     user_data.push_text("Subject", if invoice { "an invoice" } else { "hello" });
@@ -38,6 +38,7 @@ pub fn submit(invoice: bool, note: u64) -> RequestSubmit {
         interaction_type: "Inbound".into(),
         interaction_subtype: "InboundNew".into(),
         user_data: Some(user_data),
+        interaction_id: if note.is_multiple_of(5) { format!("own {note}") } else { String::new() },
         ..Default::default()
     }
 }

@@ -226,6 +226,12 @@ impl Replay {
             self.user_data.was(id, &data, known),
             "'user data is shown' does not hold: {id} never had this behind event {known}: {data:?}"
         );
+        self.was_so(shown, known);
+    }
+
+    /// The same without user data.
+    pub fn was_so(&self, shown: &InteractionProperties, known: u64) {
+        let id = &shown.interaction_id;
         let history = self.history.get(id).map(Vec::as_slice).unwrap_or_default();
         let until = history.iter().skip(1).map(|(number, _)| *number).chain([u64::MAX]);
         let was = history.iter().zip(until).any(|((_, seen), until)| {
