@@ -34,6 +34,10 @@ impl Ledger {
         if let Request::RequestStopProcessing(stop) = request {
             self.perhaps_stopped.insert(stop.interaction_id.clone());
         }
+        if let Request::RequestSubmit(submit) = request {
+            // When its key is no longer kept it may come a second time under the id of the client's choice.
+            self.stopped.remove(&submit.interaction_id);
+        }
         key.is_some_and(|key| self.keys.sent(key, now_seconds))
     }
 
