@@ -108,14 +108,19 @@ fn one_in(rng: &mut Rng, n: u8) -> bool {
     rng.u8(0..n) == 0
 }
 
-/// Draws the operations of a run: one in three goes on in few turns and small slices from its beginning.
+/// Draws the operations of a run. One in three goes on in few turns and small slices from its beginning, and its configuration
+/// changes often, so that much comes between two slices.
 pub fn draw_all(rng: &mut Rng, count: usize) -> Vec<Op> {
     let mut operations = Vec::with_capacity(count);
-    if one_in(rng, 3) {
+    let is_slow = one_in(rng, 3);
+    if is_slow {
         operations.extend([Op::Turns(Some(rng.usize(0..3))), Op::Slices(1), Op::Spacing(rng.usize(0..3))]);
     }
     while operations.len() < count {
-        operations.push(draw(rng));
+        operations.push(match is_slow && one_in(rng, 12) {
+            true => Op::Reconfigure { number: rng.usize(0..configuration::COUNT) },
+            false => draw(rng),
+        });
     }
     operations
 }
