@@ -1,6 +1,6 @@
 //! Random runs of the server's engine and commit gate, with the sessions' outbound queues and reporting cursors, in one thread
 //! and in virtual time: over a database that misbehaves, with clients who vanish, come back, read slowly and repeat themselves,
-//! processes that are killed or taken over from, configurations that change, a clock that jumps. Everything comes from one seed,
+//! processes that are killed or taken over from, configurations that change, a clock that is set back. Everything comes from one seed,
 //! so the same seed gives the same run.
 //!
 //! The threads around them are not in it: sessions, intake, the driver's loop, the writer, the feed's tasks, PostgreSQL and
