@@ -105,7 +105,7 @@ impl Process {
                 append_proxy_client_id(&mut addressed, client.proxy_client_id);
                 match link.push(client.proxy_client_id, addressed.freeze()) {
                     Ok(()) => {}
-                    Err(PushError::Closed) => return false,
+                    Err(PushError::Closed | PushError::Dropped) => return false,
                     Err(PushError::Overflow(_)) => {
                         self.followers.cursors.remove(&client);
                         self.step(database, now, Input::ClientOverflowed(client));

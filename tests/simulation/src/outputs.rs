@@ -110,7 +110,12 @@ impl Process {
                 self.followers.subscribe(client, after_event, filter);
             }
             Output::ChangeSubscription(client, filter) => self.followers.change(client, filter),
-            Output::Unsubscribe(client) => self.followers.unsubscribe(client),
+            Output::Unsubscribe(client) => {
+                self.followers.unsubscribe(client);
+                if let Some(link) = self.links.get(&client.connection) {
+                    link.readmit(client.proxy_client_id);
+                }
+            }
             Output::AwaitDrain(client) => self.followers.when_drained(client),
         }
     }
@@ -122,7 +127,7 @@ impl Process {
             return;
         };
         match link.push(client.proxy_client_id, envelope) {
-            Ok(()) | Err(PushError::Closed) => {}
+            Ok(()) | Err(PushError::Closed | PushError::Dropped) => {}
             Err(PushError::Overflow(Overflow::Client)) => {
                 self.own_inputs.push(Input::ClientOverflowed(client));
             }
