@@ -35,8 +35,8 @@ use crate::clock::Clock;
 use crate::configuration::Retired;
 use crate::writer::{Done, Job};
 
-/// How many messages one turn takes before the gate is asked.
-const TURN_MESSAGES: usize = 1024;
+/// How many requests, or other messages, one turn takes before the gate is asked.
+const TURN_REQUESTS: usize = 1024;
 
 /// The driver.
 pub(crate) struct Driver {
@@ -98,9 +98,12 @@ impl Driver {
         let mut next = self.wait();
         let mut taken = 0;
         while let Some(message) = next.take() {
-            taken += 1;
+            taken += match &message {
+                Message::Requests { envelopes, .. } => envelopes.len().max(1),
+                _ => 1,
+            };
             self.take(message);
-            if taken < TURN_MESSAGES && self.ended.is_none() {
+            if taken < TURN_REQUESTS && self.ended.is_none() {
                 next = self.messages.try_recv().ok();
             }
         }

@@ -75,7 +75,7 @@ impl OwnMetrics {
                     "ixn_server_view_index_bytes",
                     "About how much memory the index of a view takes, in bytes.",
                 ),
-                &["view"],
+                &["view_name"],
             )?,
             outbound_waiting_bytes: IntGauge::new(
                 "ixn_server_outbound_waiting_bytes",

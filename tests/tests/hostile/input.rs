@@ -51,6 +51,17 @@ async fn a_request_before_the_registration_is_refused_and_ends_the_stream() {
 }
 
 #[tokio::test]
+async fn an_envelope_without_a_request_before_the_registration_ends_the_stream_too() {
+    let (server, mut neighbour, _) = scene().await;
+    let stream = server.stream().await;
+    stream.send(vec![ClientEnvelope { reference_id: 1, ..ClientEnvelope::default() }]).await;
+    let (events, status) = stream.read_to_end().await;
+    assert_eq!(events.first().map(code), Some(Some(ErrorCode::NotRegistered)), "{events:?}");
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+    neighbour.is_unharmed().await;
+}
+
+#[tokio::test]
 async fn an_unknown_queue_is_refused_by_name_and_moves_nothing() {
     let (_server, mut neighbour, mut stream) = scene().await;
     let nowhere = RequestSubmit { queue: "inbix".into(), ..submission() };

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
-use ixn_proto::{ClientType, ErrorCode, RequestSubmit, RequestUnregisterClient};
+use ixn_proto::{
+    ClientType, ErrorCode, MediaState, RequestAccept, RequestAgentLogin, RequestSubmit,
+    RequestUnregisterClient,
+};
 use ixn_tests::postgres::TestDatabase;
 use ixn_tests::wait;
 use sqlx::{Executor as _, PgConnection};
@@ -136,4 +139,67 @@ async fn a_shutdown_while_the_database_is_away_tells_the_clients_and_ends() {
     let status = server.process.wait_for_exit(LIMIT).await;
     assert!(status.success(), "{status}");
     drop(halted);
+}
+
+#[tokio::test]
+async fn an_offer_outlasts_a_database_that_is_away_for_longer_than_its_time() {
+    let database = TestDatabase::create().await;
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = folder.path().join("config.yaml");
+    let text = "
+options: {delivering-timeout: 5s}
+media-types: [{name: email}]
+agents: [{id: alice}]
+strategies: [{name: general, steps: [{targets: [{agent: alice}]}]}]
+queues: [{name: inbox}]
+views: [{name: all, queue: inbox, strategy: general}]
+";
+    std::fs::write(&configuration, text).unwrap();
+    let file = format!("--config={}", configuration.display());
+    let server = IxnServer::command().database(Some(database.url())).args(&[&file]).start().await;
+    let mut media = server.stream().await;
+    media.register(ClientType::MediaServer).await;
+    let mut alice = server.stream().await;
+    alice.register(ClientType::AgentApplication).await;
+    let email = MediaState { media_type_name: "email".into(), ready: true, reason: None };
+    let login = RequestAgentLogin {
+        agent_id: "alice".into(),
+        media_list: vec![email],
+        ..RequestAgentLogin::default()
+    };
+    alice.send(vec![envelope(0, Request::RequestAgentLogin(login), 2)]).await;
+    alice.answer(2).await;
+    media.send(vec![submit(0, 2)]).await;
+    let invite = loop {
+        if let Some(Event::EventInvite(invite)) = alice.next().await.unwrap().event {
+            break invite;
+        }
+    };
+
+    let mut halted = halt(&database).await;
+    // Requests are refused when a commit, at the latest that of the heartbeat, has waited for five seconds.
+    let mut number = 3;
+    wait::until(LIMIT, "requests to be refused", async || {
+        number += 1;
+        media.send(vec![submit(0, number)]).await;
+        match tokio::time::timeout(PAUSE, media.answer(number)).await {
+            Ok(answer) if code(&answer) == Some(ErrorCode::DatabaseUnavailable) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    halted.execute("rollback").await.unwrap();
+    let accept = RequestAccept {
+        ticket_id: invite.ticket_id,
+        interaction_id: invite.interaction.unwrap().interaction_id,
+    };
+    let mut number = 3;
+    let answer = wait::until(LIMIT, "requests to be let in again", async || {
+        number += 1;
+        alice.send(vec![envelope(0, Request::RequestAccept(accept.clone()), number)]).await;
+        let answer = alice.answer(number).await;
+        if code(&answer) == Some(ErrorCode::DatabaseUnavailable) { Err("refused") } else { Ok(answer) }
+    })
+    .await;
+    assert_eq!(code(&answer), None, "{answer:?}");
 }
