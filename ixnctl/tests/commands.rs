@@ -7,9 +7,8 @@ mod stand_in;
 
 use std::io::Write as _;
 use std::process::Stdio;
-use std::time::Duration;
 
-use program::{DEADLINE, code, command, count, ixnctl, lines_of_e_mail, objects, path, said};
+use program::{DEADLINE, code, command, count, eventually, ixnctl, lines_of_e_mail, objects, path, said};
 use serde_json::{Value, json};
 use stand_in::StandIn;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -254,11 +253,7 @@ async fn work_that_the_server_refuses_is_a_failure() {
     ixnctl(&server.url(), &["submit", path(lines_of_e_mail(1).path())]).await;
     let mut child = command(&server.url(), &["agent", "--auto", "--until-empty", "--think", "1s", "--json"]);
     let child = child.spawn().unwrap();
-    let deadline = tokio::time::Instant::now() + DEADLINE;
-    while server.world().accepted == 0 {
-        assert!(tokio::time::Instant::now() < deadline, "nothing was accepted");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("an accept", || server.world().accepted > 0).await;
     // While he thinks, it goes.
     server.world().interactions.clear();
     let output = timeout(DEADLINE, child.wait_with_output()).await.unwrap().unwrap();

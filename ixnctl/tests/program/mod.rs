@@ -60,7 +60,7 @@ pub fn lines_of_e_mail(number: usize) -> tempfile::NamedTempFile {
     file
 }
 
-/// Waits for a condition; what there was instead is told.
+/// Waits for a condition, up to the deadline.
 pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
     let waited = async {
         while !condition() {
