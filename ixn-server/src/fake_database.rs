@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use ixn_engine::commit::{AgentName, CommitNumber, EventNumber, IdempotencyRow, InteractionKey, TakenOver};
-use ixn_store::{Database, DatabaseInfo, LogRecord, StoreError, Waiting, Writer};
+use ixn_store::{Database, DatabaseInfo, LogRecord, StoreError, Upkeep, Waiting, Writer};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -111,12 +111,7 @@ impl Database for FakeDatabase {
         self.never().await
     }
 
-    async fn maintain(
-        &self,
-        _newest: CommitNumber,
-        _trim_below: CommitNumber,
-        _now_seconds: u64,
-    ) -> Result<(), StoreError> {
+    async fn maintain(&self, _upkeep: &Upkeep) -> Result<(), StoreError> {
         self.never().await
     }
 }

@@ -11,6 +11,7 @@ pub mod driver;
 #[cfg(test)]
 mod fake_database;
 mod feed;
+mod forgotten_keys;
 mod intake;
 mod loader;
 mod maintenance;

@@ -7,12 +7,13 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use ixn_engine::commit::CommitNumber;
-use ixn_store::Database;
+use ixn_store::{Database, Upkeep};
 use prometheus::IntGauge;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{DriverCounters, Message};
+use crate::forgotten_keys::ForgottenKeys;
 use crate::outage::{Asking, Outages};
 
 /// How often.
@@ -105,6 +106,7 @@ pub(crate) async fn run(
     ended: CancellationToken,
 ) {
     let mut ages = Ages::default();
+    let mut forgotten_keys = ForgottenKeys::default();
     let mut interval = every_second();
     loop {
         let round = async {
@@ -114,9 +116,10 @@ pub(crate) async fn run(
             ages.note(now, newest);
             let (oldest, bytes) = database.log_extent().await?;
             log_bytes.set(bytes as i64);
-            let trim_below = ages.trim_below(now, retention, oldest, bytes);
+            let log_below = ages.trim_below(now, retention, oldest, bytes);
             let now_seconds = counters.engine_milliseconds.load(Ordering::Relaxed) / 1000;
-            database.maintain(newest, trim_below, now_seconds).await
+            let keys_below = forgotten_keys.below(newest, counters.submit_keys(), now_seconds);
+            database.maintain(&Upkeep { newest, log_below, keys_below, now_seconds }).await
         };
         let result = tokio::select! {
             () = ended.cancelled() => return,

@@ -10,7 +10,7 @@ use crate::agents::Agents;
 use crate::commit::{CommitNumber, Counters, Epoch, InteractionKey, TakenOver};
 use crate::compile::Compiled;
 use crate::contents::{Contents, DEFAULT_CACHE_BYTES};
-use crate::idempotency::Idempotency;
+use crate::idempotency::{Idempotency, SubmitKeys};
 use crate::inspection::{InspectionRequest, InspectionResponse};
 use crate::interactions::Interactions;
 use crate::journal::Journal;
@@ -353,6 +353,11 @@ impl Engine {
     /// User data that must be read from the database now.
     pub fn take_loads(&mut self) -> Vec<InteractionKey> {
         self.contents.take_loads()
+    }
+
+    /// How many idempotency keys of submits came and went.
+    pub fn submit_keys(&self) -> SubmitKeys {
+        self.idempotency.submit_keys()
     }
 
     /// The newest time that the engine has seen.

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ixn_engine::idempotency::SubmitKeys;
+
 /// When something has waited behind the same commit for this long, it counts as waiting: above what a commit takes on a
 /// healthy system, however busy.
 const BATCH_WAITS_AFTER: Duration = Duration::from_millis(100);
@@ -20,11 +22,24 @@ pub(crate) struct DriverCounters {
     pub(crate) durable_commit: AtomicU64,
     /// The engine's time, Unix milliseconds: what expires does so by it.
     pub(crate) engine_milliseconds: AtomicU64,
+    /// The keys of submits that the engine has seen, and those that it has forgotten.
+    submit_keys: [AtomicU64; 2],
     /// Since when something has been waiting behind the commit that is under way; none: nothing waits.
     pub(crate) gathering_since: Moment,
 }
 
 impl DriverCounters {
+    pub(super) fn set_submit_keys(&self, keys: SubmitKeys) {
+        let [seen, forgotten] = &self.submit_keys;
+        seen.store(keys.seen, Ordering::Relaxed);
+        forgotten.store(keys.forgotten, Ordering::Relaxed);
+    }
+
+    pub(crate) fn submit_keys(&self) -> SubmitKeys {
+        let [seen, forgotten] = &self.submit_keys;
+        SubmitKeys { seen: seen.load(Ordering::Relaxed), forgotten: forgotten.load(Ordering::Relaxed) }
+    }
+
     /// Whether a batch waits for the database longer than is usual under load, where something waits behind every commit.
     pub(crate) fn has_batch_waiting(&self, now: Instant) -> bool {
         let since = self.gathering_since.get();

@@ -131,6 +131,7 @@ impl Driver {
         let counters = &self.around.counters;
         counters.gathering_since.set(self.regulation.gathering_since());
         counters.engine_milliseconds.store(self.engine.now().0, Ordering::Relaxed);
+        counters.set_submit_keys(self.engine.submit_keys());
         self.around.intake.set_flow(flow);
         self.gather_figures();
         if self.leaving && !self.gate.is_committing() && self.gate.waiting() == 0 {

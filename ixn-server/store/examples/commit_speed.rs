@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ixn_engine::commit::{CommitBatch, CommitNumber, EventNumber, InteractionKey, TakenOver};
-use ixn_store::{Database, OpenOptions, Writer};
+use ixn_store::{Database, OpenOptions, Upkeep, Writer};
 
 const HOT_BYTES: usize = 250;
 const COLD_BYTES: usize = 1024;
@@ -74,7 +74,9 @@ async fn run(
         times.push(began.elapsed());
         busy += began.elapsed();
         if times.len().is_multiple_of(1000) {
-            database.maintain(batch.number, CommitNumber(batch.number.0.saturating_sub(10_000)), 0).await?;
+            let below = CommitNumber(batch.number.0.saturating_sub(10_000));
+            let upkeep = Upkeep { newest: batch.number, log_below: below, ..Upkeep::default() };
+            database.maintain(&upkeep).await?;
         }
     }
     times.sort_unstable();

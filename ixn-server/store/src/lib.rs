@@ -91,6 +91,19 @@ pub struct LogRecord {
 /// How many records one call of [`Database::log_after`] answers at most.
 pub const MAX_LOG_RECORDS: usize = 4096;
 
+/// What [`Database::maintain`] has to know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Upkeep {
+    /// The newest durable commit. It is never dropped.
+    pub newest: CommitNumber,
+    /// Records of the log below this commit may go.
+    pub log_below: CommitNumber,
+    /// Idempotency keys that commits below this one wrote may go, although they have not expired.
+    pub keys_below: CommitNumber,
+    /// What has expired by then may go: Unix seconds.
+    pub now_seconds: u64,
+}
+
 /// What the database is and how it is set, for start-up messages and for measurements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseInfo {
@@ -258,15 +271,10 @@ pub trait Database: Send + Sync {
     /// The oldest record still held, and the bytes that the log takes. There is one from the first takeover on.
     async fn log_extent(&self) -> Result<(CommitNumber, u64), StoreError>;
 
-    /// Keeps the log's room: makes room ahead of `newest`, drops records below `trim_below` and below `newest` (PostgreSQL:
-    /// whole partitions, so some stay), and idempotency keys that have expired. Called every second or so beside commits;
-    /// never delays them. What it cannot do now (a long snapshot such as `pg_dump` is in its way) it does at a later call.
-    async fn maintain(
-        &self,
-        newest: CommitNumber,
-        trim_below: CommitNumber,
-        now_seconds: u64,
-    ) -> Result<(), StoreError>;
+    /// Keeps the log's room: makes room ahead of the newest commit, and drops what is old (PostgreSQL: whole partitions, so
+    /// some of it stays). Called every second or so beside commits; never delays them. What it cannot do now (a long
+    /// snapshot such as `pg_dump` is in its way) it does at a later call.
+    async fn maintain(&self, upkeep: &Upkeep) -> Result<(), StoreError>;
 }
 
 /// The single writer.

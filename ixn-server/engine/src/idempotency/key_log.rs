@@ -115,8 +115,7 @@ impl KeyLog {
         }
         let Some(page) = self.pages.back_mut() else { return };
         page.push(entry);
-        let entries = (self.pages.len() - 1) * PAGE + self.pages.back().map_or(0, Vec::len);
-        let position = (self.begins_at + entries as u64 - 1) as u32;
+        let position = (self.added() - 1) as u32;
         let (pages, begins_at) = (&self.pages, self.begins_at);
         let Some(shard) = self.shards.get_mut(shard_of(key_hash)) else { return };
         let is_same =
@@ -159,6 +158,17 @@ impl KeyLog {
             self.begins_at = self.oldest;
         }
         Some(expires_at)
+    }
+
+    /// Entries that were ever added.
+    pub(super) fn added(&self) -> u64 {
+        let entries = self.pages.back().map_or(0, |last| (self.pages.len() - 1) * PAGE + last.len());
+        self.begins_at + entries as u64
+    }
+
+    /// Entries that have gone again, the oldest.
+    pub(super) fn gone(&self) -> u64 {
+        self.oldest
     }
 
     /// How many bytes the answers take.

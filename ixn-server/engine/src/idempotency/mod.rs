@@ -44,6 +44,15 @@ pub enum Known {
     OtherBody,
 }
 
+/// How many keys of submits there were since the start, with those that the start read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubmitKeys {
+    /// Remembered ever.
+    pub seen: u64,
+    /// Forgotten again: the oldest of these.
+    pub forgotten: u64,
+}
+
 /// The remembered keys. Those of submits and of other requests have a bound each: a short-lived key must never have to go
 /// because there are too many long-lived ones.
 #[derive(Debug)]
@@ -124,6 +133,11 @@ impl Idempotency {
     pub fn reach(&self, now: Milliseconds) -> Duration {
         let dropped_expires_in = Duration::from_secs(self.dropped_until_seconds.saturating_sub(now.0 / 1000));
         SUBMIT_RETENTION.saturating_sub(dropped_expires_in)
+    }
+
+    /// How many keys of submits came and went.
+    pub fn submit_keys(&self) -> SubmitKeys {
+        SubmitKeys { seen: self.submits.added(), forgotten: self.submits.gone() }
     }
 
     fn forget_expired(&mut self, now: Milliseconds) {

@@ -29,7 +29,7 @@ use crate::format::{self, COMMIT_BEFORE_SQL, unpack, unsigned};
 use crate::record::check_format;
 use crate::{
     CommitError, Database, DatabaseInfo, Inspection, LogRecord, MAX_LOG_RECORDS, OpenOptions, StoreError,
-    Waiting, Writer,
+    Upkeep, Waiting, Writer,
 };
 
 /// Rows of one page of [`Database::load_interactions`].
@@ -287,16 +287,13 @@ impl Database for PostgresDatabase {
         extent
     }
 
-    async fn maintain(
-        &self,
-        newest: CommitNumber,
-        trim_below: CommitNumber,
-        now_seconds: u64,
-    ) -> Result<(), StoreError> {
+    async fn maintain(&self, upkeep: &Upkeep) -> Result<(), StoreError> {
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let newest = signed(newest.0);
-        let old_keys = Old::Expired { now_seconds: signed(now_seconds), newest };
-        let old_log = Old::Below(newest.min(signed(trim_below.0)));
+        let newest = signed(upkeep.newest.0);
+        let below = |number: CommitNumber| newest.min(signed(number.0));
+        let old_log = Old::Below(below(upkeep.log_below));
+        let now_seconds = signed(upkeep.now_seconds);
+        let old_keys = Old::BelowOrExpired { below: below(upkeep.keys_below), now_seconds, newest };
 
         let mut maintenance = self.maintenance.lock().await;
         // Put back only after success: a connection that failed is not trusted.

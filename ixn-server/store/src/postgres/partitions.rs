@@ -18,9 +18,9 @@ pub(super) struct Table {
     ahead: i64,
 }
 
-/// A partition is 20 s of the log at full load, an hour of an idle server's heartbeats.
-pub(super) const COMMIT_LOG: Table = Table { name: "commit_log", numbers: 4096, ahead: 32_768 };
-/// Its rows are few and live a day.
+/// A partition is half a minute of the log at full load, some hours of an idle server's heartbeats.
+pub(super) const COMMIT_LOG: Table = Table { name: "commit_log", numbers: 16_384, ahead: 32_768 };
+/// Its rows are few and live long.
 pub(super) const IDEMPOTENCY: Table = Table { name: "idempotency", numbers: 262_144, ahead: 65_536 };
 
 pub(super) const TABLES: [&Table; 2] = [&COMMIT_LOG, &IDEMPOTENCY];
@@ -137,8 +137,8 @@ async fn attach(
 pub(super) enum Old {
     /// Everything below this number.
     Below(i64),
-    /// Keys that expired at or before `now_seconds`, below `newest`.
-    Expired { now_seconds: i64, newest: i64 },
+    /// Everything below this number, and below `newest` what expired at or before `now_seconds`.
+    BelowOrExpired { below: i64, now_seconds: i64, newest: i64 },
 }
 
 /// The last answer about the oldest partition's keys: a full partition never changes.
@@ -159,7 +159,8 @@ pub(super) async fn trim(
         if partition.attached && !partition.detaching {
             let is_old = match old {
                 Old::Below(number) => partition.upper <= *number,
-                Old::Expired { now_seconds, newest } => {
+                Old::BelowOrExpired { below, .. } if partition.upper <= *below => true,
+                Old::BelowOrExpired { now_seconds, newest, .. } => {
                     partition.upper <= *newest
                         && last_expiry(connection, &partition, expiry).await.map_err(store_error)?
                             <= *now_seconds
@@ -169,12 +170,12 @@ pub(super) async fn trim(
                 return Ok(());
             }
         }
-        if in_use(connection, table, &partition).await.map_err(store_error)? {
-            tracing::debug!(partition = partition.name, "in use by a long snapshot, dropped later");
-            return Ok(());
-        }
-        match drop_partition(connection, table, &partition).await {
-            Ok(()) => {}
+        match remove(connection, table, &partition).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::debug!(partition = partition.name, "in use by a long snapshot, dropped later");
+                return Ok(());
+            }
             Err(error) if code(&error) == Some("55P03") => {
                 tracing::debug!(partition = partition.name, "in use since a moment, dropped later");
                 return Ok(());
@@ -185,8 +186,30 @@ pub(super) async fn trim(
     Ok(())
 }
 
+/// Detaches a partition and drops it. `false`: it is in use, and perhaps detached already.
+async fn remove(
+    connection: &mut PgConnection,
+    table: &Table,
+    partition: &Partition,
+) -> Result<bool, sqlx::Error> {
+    if partition.attached {
+        if in_use(connection, table, partition).await? {
+            return Ok(false);
+        }
+        detach(connection, table, partition).await?;
+    }
+    // Asked (again) at the last moment: a detach takes its time.
+    if in_use(connection, table, partition).await? {
+        return Ok(false);
+    }
+    drop_detached(connection, partition).await?;
+    Ok(true)
+}
+
 /// Whether a detach would have to wait: somebody uses the partition, or has used the table for more than a moment. Asked
 /// first because a wait that times out is an error in the server's log, every second for as long as a backup takes.
+///
+/// A `pg_dump` counts from its connecting on: it fails when a table goes between its look at the catalog and its lock.
 async fn in_use(
     connection: &mut PgConnection,
     table: &Table,
@@ -199,7 +222,10 @@ async fn in_use(
              AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
              AND (lock.relation = to_regclass($1)
                   OR lock.relation = to_regclass($2)
-                     AND coalesce(activity.xact_start, '-infinity') < clock_timestamp() - interval '1 s'))",
+                     AND coalesce(activity.xact_start, '-infinity') < clock_timestamp() - interval '1 s'))
+         OR EXISTS (
+           SELECT FROM pg_stat_activity
+           WHERE application_name = 'pg_dump' AND datname = current_database() AND pid <> pg_backend_pid())",
     )
     .bind(&partition.name)
     .bind(table.name)
@@ -221,18 +247,21 @@ async fn last_expiry(
     Ok(expiry.last_seconds)
 }
 
-async fn drop_partition(
+async fn detach(
     connection: &mut PgConnection,
     table: &Table,
     partition: &Partition,
 ) -> Result<(), sqlx::Error> {
     let (parent, name) = (table.name, &partition.name);
-    if partition.attached {
-        let how = if partition.detaching { "FINALIZE" } else { "CONCURRENTLY" };
-        let detach = format!("ALTER TABLE {parent} DETACH PARTITION {name} {how}");
-        sqlx::raw_sql(AssertSqlSafe(detach)).execute(&mut *connection).await?;
-    }
-    sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLE {name}"))).execute(connection).await?;
+    let how = if partition.detaching { "FINALIZE" } else { "CONCURRENTLY" };
+    let detach = format!("ALTER TABLE {parent} DETACH PARTITION {name} {how}");
+    sqlx::raw_sql(AssertSqlSafe(detach)).execute(connection).await?;
+    Ok(())
+}
+
+async fn drop_detached(connection: &mut PgConnection, partition: &Partition) -> Result<(), sqlx::Error> {
+    let drop = format!("DROP TABLE {}", partition.name);
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(connection).await?;
     Ok(())
 }
 
@@ -242,8 +271,8 @@ mod tests {
 
     #[test]
     fn a_name_tells_the_range() {
-        let partition = COMMIT_LOG.partition("commit_log_4096_8192", true, false).unwrap();
-        assert_eq!((partition.lower, partition.upper), (4096, 8192));
+        let partition = COMMIT_LOG.partition("commit_log_16384_32768", true, false).unwrap();
+        assert_eq!((partition.lower, partition.upper), (16_384, 32_768));
         for other in ["commit_log", "commit_log_pkey", "commit_log_x_1", "commit_logs_0_1"] {
             assert_eq!(COMMIT_LOG.partition(other, false, false), None, "{other}");
         }
@@ -252,7 +281,7 @@ mod tests {
     #[test]
     fn a_number_tells_its_partition() {
         for (seq, name) in
-            [(1, "commit_log_0_4096"), (4095, "commit_log_0_4096"), (4096, "commit_log_4096_8192")]
+            [(1, "commit_log_0_16384"), (16_383, "commit_log_0_16384"), (16_384, "commit_log_16384_32768")]
         {
             assert_eq!(COMMIT_LOG.name_of(COMMIT_LOG.lower_of(seq)), name);
         }

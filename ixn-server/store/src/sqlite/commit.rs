@@ -1,12 +1,12 @@
 //! The transactions that write: takeover, commit, trimming. All run on the writer's thread.
 
-use ixn_engine::commit::{CommitBatch, CommitIdentity, Epoch, TakenOver};
+use ixn_engine::commit::{CommitBatch, CommitIdentity, CommitNumber, Epoch, TakenOver};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::connection::{commit_error, store_error};
 use crate::format::{draw_id_prefix, idempotency_to_bytes, pack, signed, unsigned};
 use crate::record::{Head, LOG_FORMAT, NewRecord, does_not_follow, next_takeover};
-use crate::{CommitError, StoreError};
+use crate::{CommitError, StoreError, Upkeep};
 
 /// What one slice of trimming may delete: it must not delay the commit behind it.
 const TRIM_RECORDS: i64 = 64;
@@ -172,17 +172,17 @@ pub(super) fn look_up(connection: &Connection, number: u64) -> Result<Option<Com
 }
 
 /// Deletes one slice of what is not needed any more. `true`: there is more.
-pub(super) fn trim(connection: &mut Connection, below: u64, now_seconds: u64) -> Result<bool, StoreError> {
-    let below = i64::try_from(below).unwrap_or(i64::MAX);
-    let now_seconds = i64::try_from(now_seconds).unwrap_or(i64::MAX);
+pub(super) fn trim(connection: &mut Connection, upkeep: &Upkeep) -> Result<bool, StoreError> {
     // A lost trim is done again, and the next commit's sync covers this one too.
     connection.execute_batch("PRAGMA synchronous = NORMAL").map_err(store_error)?;
-    let deleted = delete_slice(connection, below, now_seconds);
+    let deleted = delete_slice(connection, upkeep);
     connection.execute_batch("PRAGMA synchronous = FULL").map_err(store_error)?;
     deleted.map_err(store_error)
 }
 
-fn delete_slice(connection: &mut Connection, below: i64, now_seconds: i64) -> rusqlite::Result<bool> {
+fn delete_slice(connection: &mut Connection, upkeep: &Upkeep) -> rusqlite::Result<bool> {
+    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let below = |number: CommitNumber| signed(number.min(upkeep.newest).0);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let records = transaction
         .prepare_cached(
@@ -192,13 +192,19 @@ fn delete_slice(connection: &mut Connection, below: i64, now_seconds: i64) -> ru
                  AND log_bytes <= ?3 + (SELECT log_bytes FROM commit_log ORDER BY seq LIMIT 1)
                ORDER BY seq LIMIT ?2)",
         )?
-        .execute([below, TRIM_RECORDS, TRIM_BYTES])?;
-    let keys = transaction
+        .execute([below(upkeep.log_below), TRIM_RECORDS, TRIM_BYTES])?;
+    let expired = transaction
         .prepare_cached(
             "DELETE FROM idempotency WHERE seq IN (
                SELECT seq FROM idempotency WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
         )?
-        .execute([now_seconds, TRIM_RECORDS])?;
+        .execute([signed(upkeep.now_seconds), TRIM_RECORDS])?;
+    let forgotten = transaction
+        .prepare_cached(
+            "DELETE FROM idempotency WHERE seq IN (
+               SELECT seq FROM idempotency WHERE seq < ?1 ORDER BY seq LIMIT ?2)",
+        )?
+        .execute([below(upkeep.keys_below), TRIM_RECORDS])?;
     transaction.commit()?;
-    Ok(records + keys > 0)
+    Ok(records + expired + forgotten > 0)
 }

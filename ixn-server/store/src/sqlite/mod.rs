@@ -24,7 +24,9 @@ use self::writer::{Handle, SqliteWriter};
 use crate::connections::{Open, OpenConnections};
 use crate::format::{self, COMMIT_BEFORE_SQL, unpack, unsigned};
 use crate::record::check_format;
-use crate::{Database, DatabaseInfo, LogRecord, MAX_LOG_RECORDS, OpenOptions, StoreError, Waiting, Writer};
+use crate::{
+    Database, DatabaseInfo, LogRecord, MAX_LOG_RECORDS, OpenOptions, StoreError, Upkeep, Waiting, Writer,
+};
 
 /// Rows of one page of [`Database::load_interactions`].
 const PAGE_ROWS: u16 = 8192;
@@ -301,18 +303,13 @@ impl Database for SqliteDatabase {
         .await
     }
 
-    async fn maintain(
-        &self,
-        newest: CommitNumber,
-        trim_below: CommitNumber,
-        now_seconds: u64,
-    ) -> Result<(), StoreError> {
+    async fn maintain(&self, upkeep: &Upkeep) -> Result<(), StoreError> {
         // Without a writer there is nothing of ours to keep in order.
         let handle = self.writer.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
         let Some(handle) = handle else { return Ok(()) };
         let until = Instant::now() + MAINTAIN_TIME;
         // In slices through the writer's queue: a commit that arrives waits for one slice at most.
-        while handle.trim(trim_below.min(newest).0, now_seconds).await? && Instant::now() < until {}
+        while handle.trim(*upkeep).await? && Instant::now() < until {}
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use super::commit::{self, Outcome};
 use super::connection::{Durability, migrate, open_writer};
 use super::place::FilesInPlace;
 use crate::connections::{Open, OpenConnections};
-use crate::{CommitError, StoreError, Writer};
+use crate::{CommitError, StoreError, Upkeep, Writer};
 
 type Reply<T> = oneshot::Sender<T>;
 
@@ -23,7 +23,7 @@ enum Command {
     Commit(Box<CommitBatch>, Reply<Result<(), CommitError>>),
     LookUp(u64, Reply<Result<Option<CommitIdentity>, StoreError>>),
     Durability(Reply<Result<Durability, StoreError>>),
-    Trim { below: u64, now_seconds: u64, reply: Reply<Result<bool, StoreError>> },
+    Trim(Upkeep, Reply<Result<bool, StoreError>>),
 }
 
 /// Sends commands to the thread; dropping the last clone of its `Arc` ends the thread.
@@ -59,8 +59,8 @@ impl Handle {
     }
 
     /// Deletes one slice; `true`: there may be more.
-    pub(super) async fn trim(&self, below: u64, now_seconds: u64) -> Result<bool, StoreError> {
-        self.ask(|reply| Command::Trim { below, now_seconds, reply }).await.unwrap_or_else(|| Err(ended()))
+    pub(super) async fn trim(&self, upkeep: Upkeep) -> Result<bool, StoreError> {
+        self.ask(|reply| Command::Trim(upkeep, reply)).await.unwrap_or_else(|| Err(ended()))
     }
 }
 
@@ -104,7 +104,7 @@ fn run(path: PathBuf, open: OpenConnections, received: &Receiver<Command>) {
             Command::Commit(batch, reply) => drop(reply.send(thread.commit(&batch))),
             Command::LookUp(number, reply) => drop(reply.send(thread.look_up(number))),
             Command::Durability(reply) => drop(reply.send(thread.durability())),
-            Command::Trim { below, now_seconds, reply } => drop(reply.send(thread.trim(below, now_seconds))),
+            Command::Trim(upkeep, reply) => drop(reply.send(thread.trim(&upkeep))),
         }
         if let Some(connection) = &thread.connection {
             checkpointer.between_commits(connection);
@@ -201,9 +201,9 @@ impl Thread {
         Ok(durability)
     }
 
-    fn trim(&mut self, below: u64, now_seconds: u64) -> Result<bool, StoreError> {
+    fn trim(&mut self, upkeep: &Upkeep) -> Result<bool, StoreError> {
         let mut connection = self.take_connection()?;
-        let more = commit::trim(&mut connection, below, now_seconds)?;
+        let more = commit::trim(&mut connection, upkeep)?;
         self.connection = Some(connection);
         Ok(more)
     }

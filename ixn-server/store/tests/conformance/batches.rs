@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ixn_engine::commit::{
     CommitBatch, CommitNumber, Counters, Epoch, EventNumber, InteractionKey, TakenOver,
 };
-use ixn_store::{Database, Writer};
+use ixn_store::{Database, Upkeep, Writer};
 
 /// Makes the next batch of a writer.
 pub(crate) struct Batches {
@@ -98,4 +98,9 @@ pub(crate) async fn contents(database: &dyn Database, keys: &[u64]) -> Vec<(Inte
     let mut contents = database.contents(&keys).await.unwrap();
     contents.sort();
     contents
+}
+
+/// Upkeep that drops the log's records below a number, and no keys.
+pub(crate) fn trimming(newest: CommitNumber, log_below: CommitNumber) -> Upkeep {
+    Upkeep { newest, log_below, ..Upkeep::default() }
 }

@@ -11,7 +11,7 @@ use ixn_tests::wait;
 use sqlx::{AssertSqlSafe, Connection};
 use tokio::time::timeout;
 
-use crate::batches::{interactions, row, take_over};
+use crate::batches::{interactions, row, take_over, trimming};
 use crate::place::Place;
 use crate::postgres::PostgresPlace;
 
@@ -119,7 +119,7 @@ async fn a_database_that_becomes_read_only_is_unavailable_until_it_is_not() {
     writer.commit(&batches.next(|_| {})).await.unwrap();
     // As a standby that lags is: the part of the log that the next commit belongs to is not there yet.
     let rename = |from, to| format!("ALTER TABLE {from} RENAME TO {to}");
-    place.execute(&rename("commit_log_0_4096", "not_there_yet")).await;
+    place.execute(&rename("commit_log_0_16384", "not_there_yet")).await;
     place.make_read_only().await;
     place.end_sessions("application_name = 'writer'").await;
     let batch = batches.next(|batch| batch.hot = vec![row(1, b"x")]);
@@ -133,7 +133,7 @@ async fn a_database_that_becomes_read_only_is_unavailable_until_it_is_not() {
     }
     let mut admin = place.connect().await;
     sqlx::raw_sql("SET default_transaction_read_only = off").execute(&mut admin).await.unwrap();
-    let back = rename("not_there_yet", "commit_log_0_4096");
+    let back = rename("not_there_yet", "commit_log_0_16384");
     sqlx::raw_sql(AssertSqlSafe(back)).execute(&mut admin).await.unwrap();
     let reset = format!("ALTER DATABASE {} RESET default_transaction_read_only", place.database.name());
     sqlx::raw_sql(AssertSqlSafe(reset)).execute(&mut admin).await.unwrap();
@@ -204,7 +204,7 @@ async fn upkeep_is_not_held_up_by_a_network_that_swallows_all() {
     let (mut batches, mut writer) = take_over(&*database).await;
     let batch = batches.next(|_| {});
     writer.commit(&batch).await.unwrap();
-    let maintain = async || database.maintain(batch.number, CommitNumber(1), 0).await;
+    let maintain = async || database.maintain(&trimming(batch.number, CommitNumber(1))).await;
     maintain().await.unwrap();
     proxy.freeze(true);
     tokio::time::pause();

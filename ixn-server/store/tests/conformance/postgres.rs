@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ixn_engine::commit::{CommitNumber, IdempotencyRow, InteractionKey};
-use ixn_store::{CommitError, OpenOptions, StoreError};
+use ixn_store::{CommitError, OpenOptions, StoreError, Upkeep};
 use ixn_tests::postgres::{Postgres, TestDatabase};
 use ixn_tests::wait;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::timeout;
 
-use crate::batches::{Batches, contents, interactions, row, take_over};
+use crate::batches::{Batches, contents, interactions, row, take_over, trimming};
 use crate::place::Place;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -185,8 +185,8 @@ async fn a_long_snapshot_delays_trimming_but_neither_commits_nor_room() {
     let place = PostgresPlace::create().await;
     let database = place.open().await;
     let (mut batches, mut writer) = take_over(&*database).await;
-    place.grow_log(9000).await;
-    batches.skip(9000);
+    place.grow_log(36_000).await;
+    batches.skip(36_000);
 
     // As pg_dump does: a snapshot, and every table locked against changes.
     let mut dump = place.connect().await;
@@ -207,7 +207,7 @@ async fn a_long_snapshot_delays_trimming_but_neither_commits_nor_room() {
     let mut detaching = place.connect().await;
     let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut detaching).await.unwrap();
     let detach = tokio::spawn(async move {
-        let sql = "ALTER TABLE commit_log DETACH PARTITION commit_log_0_4096 CONCURRENTLY";
+        let sql = "ALTER TABLE commit_log DETACH PARTITION commit_log_0_16384 CONCURRENTLY";
         sqlx::raw_sql(sql).execute(&mut detaching).await
     });
     wait::until(LIMIT, "the detach to wait for the snapshot", async || {
@@ -225,22 +225,22 @@ async fn a_long_snapshot_delays_trimming_but_neither_commits_nor_room() {
     detach.await.unwrap().unwrap_err();
 
     // The detach stays begun. Room is made all the same, and nothing is dropped.
-    let ahead = CommitNumber(60_000);
-    timeout(LIMIT, database.maintain(ahead, CommitNumber(8500), 0)).await.unwrap().unwrap();
-    let upper = format!("commit_log_%_{}", (ahead.0 + 32_768) / 4096 * 4096 + 4096);
+    let ahead = CommitNumber(90_000);
+    timeout(LIMIT, database.maintain(&trimming(ahead, CommitNumber(34_000)))).await.unwrap().unwrap();
+    let upper = format!("commit_log_%_{}", (ahead.0 + 32_768) / 16_384 * 16_384 + 16_384);
     assert_eq!(place.tables(&upper).await.len(), 1, "{upper}");
-    assert_eq!(place.tables("commit_log_0_4096").await.len(), 1);
+    assert_eq!(place.tables("commit_log_0_16384").await.len(), 1);
     // The dump reads on.
     let count: i64 =
         sqlx::query_scalar("SELECT count(*) FROM commit_log").fetch_one(&mut *snapshot).await.unwrap();
-    assert_eq!(count, 9001);
+    assert_eq!(count, 36_001);
     let newest = batches.next(|_| {});
     writer.commit(&newest).await.unwrap();
     snapshot.rollback().await.unwrap();
 
-    database.maintain(newest.number, CommitNumber(8500), 0).await.unwrap();
-    assert_eq!(place.tables("commit_log_0_4096").await.len(), 0);
-    assert_eq!(database.log_extent().await.unwrap().0, CommitNumber(8192));
+    database.maintain(&trimming(newest.number, CommitNumber(34_000))).await.unwrap();
+    assert_eq!(place.tables("commit_log_0_16384").await.len(), 0);
+    assert_eq!(database.log_extent().await.unwrap().0, CommitNumber(32_768));
 }
 
 #[tokio::test]
@@ -252,12 +252,56 @@ async fn expired_keys_go_with_their_partition() {
     writer.commit(&batches.next(|batch| batch.idempotency = vec![key])).await.unwrap();
     let newest = CommitNumber(262_144);
     let first = async || place.tables("idempotency_0_262144").await.len();
-    database.maintain(newest, CommitNumber(1), 99).await.unwrap();
+    let maintain = async |newest, now_seconds| {
+        database.maintain(&Upkeep { newest, now_seconds, ..Upkeep::default() }).await.unwrap();
+    };
+    maintain(newest, 99).await;
     assert_eq!(first().await, 1, "a key lives");
-    database.maintain(CommitNumber(262_143), CommitNumber(1), 100).await.unwrap();
+    maintain(CommitNumber(262_143), 100).await;
     assert_eq!(first().await, 1, "a commit may still come");
-    database.maintain(newest, CommitNumber(1), 100).await.unwrap();
+    maintain(newest, 100).await;
     assert_eq!(first().await, 0);
+}
+
+#[tokio::test]
+async fn forgotten_keys_go_with_their_partition() {
+    let place = PostgresPlace::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let key = IdempotencyRow { key_hash: 1, body_hash: 2, expires_at_seconds: 100, answer: Bytes::new() };
+    writer.commit(&batches.next(|batch| batch.idempotency = vec![key])).await.unwrap();
+    let first = async || place.tables("idempotency_0_262144").await.len();
+    let maintain = async |newest, keys_below| {
+        let (newest, keys_below) = (CommitNumber(newest), CommitNumber(keys_below));
+        database.maintain(&Upkeep { newest, keys_below, ..Upkeep::default() }).await.unwrap();
+    };
+    maintain(300_000, 262_143).await;
+    assert_eq!(first().await, 1, "its last commit's keys are needed");
+    maintain(262_143, 300_000).await;
+    assert_eq!(first().await, 1, "a commit may still come");
+    maintain(300_000, 262_144).await;
+    assert_eq!(first().await, 0);
+}
+
+/// It would fail: it lists the tables, then locks what it has listed.
+#[tokio::test]
+async fn nothing_is_dropped_while_a_pg_dump_is_connected() {
+    let place = PostgresPlace::create().await;
+    let database = place.open().await;
+    let _written = take_over(&*database).await;
+    place.grow_log(36_000).await;
+    let mut dump = place.connect().await;
+    sqlx::raw_sql("SET application_name = 'pg_dump'").execute(&mut dump).await.unwrap();
+    let upkeep = trimming(CommitNumber(36_001), CommitNumber(34_000));
+    database.maintain(&upkeep).await.unwrap();
+    assert_eq!(place.tables("commit_log_0_16384").await.len(), 1);
+    dump.close().await.unwrap();
+    wait::until(LIMIT, "the partition to go", async || {
+        database.maintain(&upkeep).await.unwrap();
+        let left = place.tables("commit_log_0_16384").await;
+        if left.is_empty() { Ok(()) } else { Err(left.join(" ")) }
+    })
+    .await;
 }
 
 /// The plan of the commit's statement is made while the tables are empty, and perhaps once more when they have been analyzed.
@@ -301,7 +345,7 @@ async fn neither_a_plan_for_empty_tables_nor_one_for_a_million_rows_scans_them()
     .await;
     assert_eq!(scans().await, before);
     // The commit before is looked up by its key, in its own partition.
-    let sql = "SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'commit_log_0_4096'";
+    let sql = "SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'commit_log_0_16384'";
     let found: i64 = sqlx::query_scalar(sql).fetch_one(&mut place.connect().await).await.unwrap();
     assert!(found >= 60, "{found} look-ups for 60 commits");
     assert_eq!(contents(&*database, &[1049, 1050]).await, [row(1050, b"user data")]);
@@ -356,7 +400,7 @@ async fn a_user_who_lacks_a_privilege_is_told_what_to_grant() {
     let batch = batches.next(|batch| batch.hot = vec![row(1, b"x")]);
     writer.commit(&batch).await.unwrap();
     assert!(writer.look_up(batch.number).await.unwrap().is_some());
-    database.maintain(batch.number, batch.number, 0).await.unwrap();
+    database.maintain(&trimming(batch.number, batch.number)).await.unwrap();
 }
 
 #[tokio::test]

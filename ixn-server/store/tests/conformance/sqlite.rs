@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ixn_engine::commit::CommitNumber;
-use ixn_store::{CommitError, StoreError};
+use ixn_store::{CommitError, StoreError, Upkeep};
 use ixn_tests::wait;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -116,7 +116,7 @@ async fn the_write_ahead_log_stays_bounded() {
 }
 
 #[tokio::test]
-async fn expired_keys_are_deleted() {
+async fn expired_and_forgotten_keys_are_deleted() {
     let place = SqlitePlace::create().await;
     let database = place.open().await;
     let (mut batches, mut writer) = take_over(&*database).await;
@@ -133,13 +133,21 @@ async fn expired_keys_are_deleted() {
         });
     }
     writer.commit(&last).await.unwrap();
-    database.maintain(last.number, last.number, 20).await.unwrap();
-    let count = Connection::open(place.file()).unwrap().query_row(
-        "SELECT count(*), max(expires_at) FROM idempotency",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    );
-    assert_eq!(count, Ok((1, 30)));
+    let keys = || {
+        let sql = "SELECT count(*), coalesce(max(expires_at), 0) FROM idempotency";
+        let count = Connection::open(place.file())
+            .unwrap()
+            .query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
+        count.unwrap()
+    };
+    let upkeep = Upkeep { newest: last.number, now_seconds: 20, ..Upkeep::default() };
+    database.maintain(&upkeep).await.unwrap();
+    assert_eq!(keys(), (1, 30));
+    // The commit of the one that is left was the last but one.
+    database.maintain(&Upkeep { keys_below: CommitNumber(last.number.0 - 1), ..upkeep }).await.unwrap();
+    assert_eq!(keys(), (1, 30));
+    database.maintain(&Upkeep { keys_below: last.number, ..upkeep }).await.unwrap();
+    assert_eq!(keys(), (0, 0));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use ixn_engine::commit::{CommitNumber, Epoch, InteractionKey};
 use ixn_store::CommitError;
 use ixn_tests::wait;
 
-use crate::batches::{Batches, interactions, row, take_over};
+use crate::batches::{Batches, interactions, row, take_over, trimming};
 use crate::place::Place;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -64,12 +64,12 @@ pub(crate) async fn a_takeover_fences_the_old_writer_after_its_number_was_trimme
     let (mut old_batches, mut old_writer) = take_over(&*old).await;
     old_writer.commit(&old_batches.next(|_| {})).await.unwrap();
     let (mut batches, mut writer) = take_over(&*new).await;
-    place.grow_log(9000).await;
-    batches.skip(9000);
+    place.grow_log(36_000).await;
+    batches.skip(36_000);
     let last = batches.next(|_| {});
     writer.commit(&last).await.unwrap();
-    new.maintain(last.number, last.number, 0).await.unwrap();
-    assert!(new.log_extent().await.unwrap().0 > CommitNumber(4000));
+    new.maintain(&trimming(last.number, last.number)).await.unwrap();
+    assert!(new.log_extent().await.unwrap().0 > CommitNumber(16_000));
 
     let late = old_batches.next(|batch| batch.hot = vec![row(1, b"late")]);
     for _ in 0..2 {

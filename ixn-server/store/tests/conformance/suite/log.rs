@@ -3,7 +3,7 @@
 use ixn_engine::commit::{CommitNumber, EventNumber};
 use ixn_store::{Database, MAX_LOG_RECORDS};
 
-use crate::batches::take_over;
+use crate::batches::{take_over, trimming};
 use crate::place::Place;
 
 pub(crate) async fn the_log_is_read_in_portions<P: Place>() {
@@ -63,25 +63,25 @@ pub(crate) async fn the_log_is_trimmed_from_below<P: Place>() {
     let place = P::create().await;
     let database = place.open().await;
     let (mut batches, mut writer) = take_over(&*database).await;
-    place.grow_log(9000).await;
-    batches.skip(9000);
+    place.grow_log(36_000).await;
+    batches.skip(36_000);
     let last = batches.next(|_| {});
     writer.commit(&last).await.unwrap();
 
     // Nothing to trim.
-    database.maintain(last.number, CommitNumber(1), 0).await.unwrap();
+    database.maintain(&trimming(last.number, CommitNumber(1))).await.unwrap();
     assert_eq!(database.log_extent().await.unwrap().0, CommitNumber(1));
     let (_, bytes_before) = database.log_extent().await.unwrap();
 
-    trim(&*database, last.number, CommitNumber(8500)).await;
+    trim(&*database, last.number, CommitNumber(34_000)).await;
     let (oldest, bytes) = database.log_extent().await.unwrap();
-    assert!(oldest > CommitNumber(4000) && oldest <= CommitNumber(8500), "{oldest}");
+    assert!(oldest > CommitNumber(16_000) && oldest <= CommitNumber(34_000), "{oldest}");
     assert!(bytes < bytes_before, "{bytes} of {bytes_before}");
     let records = database.log_after(CommitNumber(0), usize::MAX).await.unwrap();
     assert_eq!(records[0].number, oldest);
 
     // Record n carries event n - 1.
-    assert_eq!(database.commit_before(EventNumber(8999)).await.unwrap(), Some(CommitNumber(9000)));
+    assert_eq!(database.commit_before(EventNumber(35_999)).await.unwrap(), Some(CommitNumber(36_000)));
     let successor_held = EventNumber(oldest.0 - 2);
     assert_eq!(database.commit_before(successor_held).await.unwrap(), Some(CommitNumber(oldest.0 - 1)));
     assert_eq!(database.commit_before(EventNumber(oldest.0 - 3)).await.unwrap(), None);
@@ -91,12 +91,12 @@ pub(crate) async fn the_log_is_trimmed_from_below<P: Place>() {
     writer.commit(&batches.next(|_| {})).await.unwrap();
     let (taken, _writer) = place.open().await.take_over(0).await.unwrap();
     assert_eq!(taken.number.0, last.number.0 + 2);
-    assert_eq!(taken.last_event, EventNumber(9000));
+    assert_eq!(taken.last_event, EventNumber(36_000));
 }
 
 /// One call does what it can in its time; a few do all.
 async fn trim(database: &dyn Database, newest: CommitNumber, below: CommitNumber) {
     for _ in 0..5 {
-        database.maintain(newest, below, 0).await.unwrap();
+        database.maintain(&trimming(newest, below)).await.unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ixn_engine::commit::{CommitIdentity, CommitNumber, Epoch, EventNumber, IdempotencyRow, InteractionKey};
-use ixn_store::{CommitError, StoreError};
+use ixn_store::{CommitError, StoreError, Upkeep};
 
 use crate::batches::{contents, interactions, noise, row, take_over};
 use crate::place::Place;
@@ -205,10 +205,13 @@ pub(crate) async fn idempotency_keys_are_loaded_until_they_expire<P: Place>() {
     let newest = database.load_idempotency(0, 1).await.unwrap();
     assert_eq!(newest, [c.clone(), d.clone()], "no more commits than are wanted");
     assert_eq!(load(100).await, [c.clone(), d, b.clone()]);
-    database.maintain(last.number, CommitNumber(1), 150).await.unwrap();
+    let maintain = async |now_seconds| {
+        database.maintain(&Upkeep { newest: last.number, now_seconds, ..Upkeep::default() }).await.unwrap();
+    };
+    maintain(150).await;
     assert_eq!(load(150).await, [c, b.clone()]);
-    database.maintain(last.number, CommitNumber(1), 200).await.unwrap();
+    maintain(200).await;
     assert_eq!(load(200).await, [b]);
-    database.maintain(last.number, CommitNumber(1), 300).await.unwrap();
+    maintain(300).await;
     assert_eq!(load(300).await, []);
 }

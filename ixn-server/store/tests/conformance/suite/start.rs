@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ixn_engine::commit::{CommitNumber, Counters, Epoch, EventNumber};
 use ixn_store::{OpenOptions, StoreError};
 
-use crate::batches::{Batches, interactions, row, take_over};
+use crate::batches::{Batches, interactions, row, take_over, trimming};
 use crate::place::Place;
 
 pub(crate) async fn a_new_database_starts_at_one<P: Place>() {
@@ -96,7 +96,7 @@ pub(crate) async fn what_it_is<P: Place>() {
     let (mut batches, mut writer) = take_over(&*database).await;
     let batch = batches.next(|_| {});
     writer.commit(&batch).await.unwrap();
-    database.maintain(batch.number, batch.number, 0).await.unwrap();
+    database.maintain(&trimming(batch.number, batch.number)).await.unwrap();
     let info = database.info().await.unwrap();
     assert_eq!(info, before, "as it is set while it commits");
     assert!(["postgresql", "sqlite"].contains(&info.kind));
