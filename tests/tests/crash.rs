@@ -49,6 +49,11 @@ async fn kill_9_loses_nothing_on_the_embedded_database() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_of_the_configuration_under_load_lose_nothing() {
+    rounds_are_clean(DatabaseKind::Sqlite, &[Fault::Configuration], 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_of_server_or_database_and_cut_connections_lose_nothing_on_postgresql() {
     rounds_are_clean(DatabaseKind::Postgres, &[Fault::Kill, Fault::PgKill, Fault::Cut], 3).await;
 }

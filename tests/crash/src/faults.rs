@@ -9,11 +9,14 @@ use ixn_tests::tcp_proxy::TcpProxy;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::time::{Instant, sleep};
 
+use crate::configuration;
 use crate::plan::Fault;
 use crate::stage::{FENCED, READY_LIMIT, Stage, ready};
 
 /// How long a sleeping server may take to notice that it is fenced.
 const FENCE_LIMIT: Duration = Duration::from_secs(60);
+/// How long a server may take to say what it thinks of a new configuration file.
+const CONFIGURATION_LIMIT: Duration = Duration::from_secs(30);
 /// How long a second server is given to become primary beside the first, which it must not.
 const BESIDE: Duration = Duration::from_millis(1500);
 
@@ -93,6 +96,7 @@ pub async fn strike(fault: Fault, stage: &mut Stage, random: &mut Rng) -> anyhow
         Fault::PowerCut => power_cut(stage, random).await,
         Fault::Fence => fence(stage, random).await,
         Fault::TwoServers => two_servers(stage, random).await,
+        Fault::Configuration => configure(stage, random).await,
     }
 }
 
@@ -218,4 +222,43 @@ async fn two_servers(stage: &mut Stage, random: &mut Rng) -> anyhow::Result<Stri
     stage.server = second;
     stage.until_ready().await.context("the second server, after the first was killed")?;
     Ok("a second server waited, and took over when the first was killed".to_owned())
+}
+
+async fn configure(stage: &mut Stage, random: &mut Rng) -> anyhow::Result<String> {
+    let others = random.u32(2..=5);
+    for _ in 0..others {
+        replace_configuration(stage, &configuration::other(stage.agents, random)).await?;
+        pause(random, 500).await;
+    }
+    let usual = configuration::usual(stage.agents);
+    if random.u8(..3) == 0 {
+        // What the last one left behind is in the database, and the next start knows only the usual one.
+        stage.server.process.kill();
+        stage.server.configure(&usual);
+        stage.restart().await?;
+        return Ok(format!("{others} other configurations, then killed and started with the usual one"));
+    }
+    replace_configuration(stage, &usual).await?;
+    Ok(format!("{others} other configurations, then the usual one"))
+}
+
+/// Writes the file and waits until the server has said whether it takes it.
+async fn replace_configuration(stage: &mut Stage, text: &str) -> anyhow::Result<()> {
+    let said = |log: &str| log.lines().filter(|line| line.contains(" configuration file ")).count();
+    let before = said(&stage.server.process.log());
+    stage.server.configure(text);
+    let give_up = Instant::now() + CONFIGURATION_LIMIT;
+    loop {
+        let log = stage.server.process.log();
+        if said(&log) > before {
+            return Ok(());
+        }
+        if let Some(status) = stage.server.process.exit_status() {
+            bail!("the server ended ({status}) when its configuration changed:\n{log}");
+        }
+        if Instant::now() > give_up {
+            bail!("the server does not look at its configuration file after {CONFIGURATION_LIMIT:?}:\n{log}");
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
 }

@@ -15,6 +15,7 @@
 
 pub mod check;
 pub mod clients;
+mod configuration;
 pub mod faults;
 pub mod ledger;
 mod names;

@@ -1,4 +1,4 @@
-//! The names that server and clients share: queues, agents, the configuration, and what an interaction carries.
+//! The names that server and clients share: queues, agents, and what an interaction carries.
 
 use std::fmt::Write as _;
 
@@ -77,44 +77,4 @@ pub fn value(interaction: &InteractionProperties) -> Option<u32> {
     let value = interaction.custom_properties.as_ref()?.get_integer(VALUE_KEY)?;
     let value = u32::try_from(value).ok()?;
     (interaction.priority == priority(value)).then_some(value)
-}
-
-/// The server's configuration: two queues, one of them routed to all agents. No time runs out during a test.
-pub fn configuration(agents: u16) -> String {
-    let mut yaml = String::from(
-        "options:
-  delivering-timeout: 600s
-  agent-reconnect-timeout: 3600s
-media-types:
-  - name: email
-custom-properties:
-  - name: Count
-    type: integer
-queues:
-  - name: work
-  - name: parked
-views:
-  - name: work
-    queue: work
-    strategy: anybody
-    order: SubmitSeq
-strategies:
-  - name: anybody
-    steps:
-      - targets:
-          - agent-group: everybody
-agent-groups:
-  - name: everybody
-    agents:
-",
-    );
-    let ids: Vec<String> = (1..=agents).map(agent_id).collect();
-    for id in &ids {
-        let _ = writeln!(yaml, "      - {id}");
-    }
-    yaml.push_str("capacity-rules:\n  - name: several\n    media: { email: 3 }\n    total: 3\nagents:\n");
-    for id in &ids {
-        let _ = writeln!(yaml, "  - id: {id}\n    capacity-rule: several");
-    }
-    yaml
 }

@@ -31,11 +31,13 @@ pub enum Fault {
     Fence,
     /// A second server is started beside the first, and takes over when that is killed.
     TwoServers,
+    /// The configuration file is replaced a few times, also by ones that cannot be used; some servers are killed meanwhile.
+    Configuration,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Kill,
         Self::PgKill,
         Self::PgStop,
@@ -46,12 +48,16 @@ impl Fault {
         Self::PowerCut,
         Self::Fence,
         Self::TwoServers,
+        Self::Configuration,
     ];
 
     /// Whether it can happen to this database.
     pub fn suits(self, kind: DatabaseKind) -> bool {
         kind == DatabaseKind::Postgres
-            || matches!(self, Self::Kill | Self::DiskFull | Self::PowerCut | Self::TwoServers)
+            || matches!(
+                self,
+                Self::Kill | Self::DiskFull | Self::PowerCut | Self::TwoServers | Self::Configuration
+            )
     }
 
     /// Whether the database's files must lie on a file system of our own.
@@ -107,10 +113,10 @@ mod tests {
 
     #[test]
     fn the_same_seed_has_the_same_plan_and_every_fault_its_turn() {
-        let plan = |seed| -> Vec<Round> { (0..20).map(|number| round(seed, number, &Fault::ALL)).collect() };
+        let plan = |seed| -> Vec<Round> { (0..22).map(|number| round(seed, number, &Fault::ALL)).collect() };
         assert_eq!(plan(7), plan(7));
         assert_ne!(plan(7), plan(8));
-        for turn in plan(7).chunks(10) {
+        for turn in plan(7).chunks(Fault::ALL.len()) {
             let mut faults: Vec<Fault> = turn.iter().map(|round| round.fault).collect();
             faults.sort();
             assert_eq!(faults, Fault::ALL);

@@ -13,7 +13,7 @@ use sqlx::Executor as _;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::names;
+use crate::configuration;
 
 /// How long a server may take until it serves.
 pub const READY_LIMIT: Duration = Duration::from_secs(120);
@@ -42,7 +42,8 @@ pub struct Stage {
     /// The file system that the database's files lie in, where it is one of our own.
     pub disk: Option<Disk>,
     binary: PathBuf,
-    configuration: String,
+    /// How many agents there are.
+    pub agents: u16,
     flags: &'static [&'static str],
     data: PathBuf,
     // Declared last: what lies in it is used until then.
@@ -66,7 +67,6 @@ impl Stage {
         // The database server runs as another user.
         let readable = std::os::unix::fs::PermissionsExt::from_mode(0o711);
         fs::set_permissions(folder.path(), readable)?;
-        let configuration = names::configuration(agents);
         let files = disk.as_ref().map_or_else(|| folder.path().to_owned(), Disk::path);
         let mut data = folder.path().join("data");
         let postgres = match kind {
@@ -90,9 +90,8 @@ impl Stage {
         let front = TcpProxy::start(([127, 0, 0, 1], 9).into()).await;
         let url = postgres.as_ref().map(|(_, network)| database_url(network));
         let flags: &[&str] = if without_fsync { &["--allow-unsafe-durability=true"] } else { &[] };
-        let server = command(&binary, &configuration, &data, url).args(flags).spawn();
-        let mut stage =
-            Self { server, front, postgres, disk, binary, configuration, flags, data, _folder: folder };
+        let server = command(&binary, agents, &data, url).args(flags).spawn();
+        let mut stage = Self { server, front, postgres, disk, agents, binary, flags, data, _folder: folder };
         stage.until_ready().await?;
         // An empty database is made without syncing; what comes from here on is the servers' own business.
         if let Some(disk) = &stage.disk {
@@ -109,7 +108,7 @@ impl Stage {
     /// Starts a second server over the same database.
     pub fn second(&self) -> IxnServer {
         let url = self.postgres.as_ref().map(|(_, network)| database_url(network));
-        command(&self.binary, &self.configuration, &self.data, url).args(self.flags).spawn()
+        command(&self.binary, self.agents, &self.data, url).args(self.flags).spawn()
     }
 
     /// Starts the server again, and waits until it serves.
@@ -192,12 +191,7 @@ fn database_url(network: &TcpProxy) -> String {
     format!("postgres://postgres@{}/crash?sslmode=disable", network.address())
 }
 
-fn command(
-    binary: &Path,
-    configuration: &str,
-    data: &Path,
-    database_url: Option<String>,
-) -> IxnServerCommand {
-    let command = IxnServer::command_of(binary).configuration(configuration).data(data);
+fn command(binary: &Path, agents: u16, data: &Path, database_url: Option<String>) -> IxnServerCommand {
+    let command = IxnServer::command_of(binary).configuration(&configuration::usual(agents)).data(data);
     command.database(database_url.as_deref())
 }
