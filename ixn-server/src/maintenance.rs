@@ -81,14 +81,14 @@ pub(crate) async fn heartbeats(
     counters: Arc<DriverCounters>,
     ended: CancellationToken,
 ) {
-    let mut last_commit = 0;
+    let mut last_commit = CommitNumber(0);
     let mut interval = every_second();
     loop {
         tokio::select! {
             () = ended.cancelled() => return,
             _ = interval.tick() => {}
         }
-        let newest = counters.durable_commit.load(Ordering::Relaxed);
+        let newest = counters.durable_commit();
         if newest == last_commit && driver.send(Message::Heartbeat).is_err() {
             return;
         }
@@ -111,7 +111,7 @@ pub(crate) async fn run(
     loop {
         let round = async {
             interval.tick().await;
-            let newest = CommitNumber(counters.durable_commit.load(Ordering::Relaxed));
+            let newest = counters.durable_commit();
             let now = Instant::now();
             ages.note(now, newest);
             let (oldest, bytes) = database.log_extent().await?;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ixn_engine::commit::CommitNumber;
 use ixn_engine::idempotency::SubmitKeys;
 
 /// When something has waited behind the same commit for this long, it counts as waiting: above what a commit takes on a
@@ -18,23 +19,31 @@ pub(crate) struct DriverCounters {
     pub(crate) queue_wait_microseconds: AtomicU64,
     /// When it was handled; none: none was.
     pub(crate) last_request_at: Moment,
-    /// The newest durable commit.
-    pub(crate) durable_commit: AtomicU64,
+    durable_commit: AtomicU64,
     /// The engine's time, Unix milliseconds: what expires does so by it.
     pub(crate) engine_milliseconds: AtomicU64,
-    /// The keys of submits that the engine has seen, and those that it has forgotten.
+    /// Keys of submits that the engine has seen, and those that it has forgotten.
     submit_keys: [AtomicU64; 2],
     /// Since when something has been waiting behind the commit that is under way; none: nothing waits.
     pub(crate) gathering_since: Moment,
 }
 
 impl DriverCounters {
-    pub(super) fn set_submit_keys(&self, keys: SubmitKeys) {
+    /// A commit is durable; these are the engine's keys by now.
+    pub(super) fn durable(&self, commit: CommitNumber, keys: SubmitKeys) {
         let [seen, forgotten] = &self.submit_keys;
         seen.store(keys.seen, Ordering::Relaxed);
         forgotten.store(keys.forgotten, Ordering::Relaxed);
+        // Behind them: who reads this commit reads no older counts.
+        self.durable_commit.store(commit.0, Ordering::Release);
     }
 
+    /// The newest durable commit.
+    pub(crate) fn durable_commit(&self) -> CommitNumber {
+        CommitNumber(self.durable_commit.load(Ordering::Acquire))
+    }
+
+    /// The engine's counts, no older than any [`durable_commit`](Self::durable_commit) that was read before.
     pub(crate) fn submit_keys(&self) -> SubmitKeys {
         let [seen, forgotten] = &self.submit_keys;
         SubmitKeys { seen: seen.load(Ordering::Relaxed), forgotten: forgotten.load(Ordering::Relaxed) }

@@ -61,7 +61,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(engine: Engine, messages: mpsc::Receiver<Message>, around: Surroundings) -> Self {
         let durable = ixn_engine::commit::CommitNumber(engine.next_commit().0 - 1);
-        around.counters.durable_commit.store(durable.0, Ordering::Relaxed);
+        around.counters.durable(durable, engine.submit_keys());
         let clock = Clock::new(engine.now());
         Self {
             gate: Gate::new(durable),
@@ -131,7 +131,6 @@ impl Driver {
         let counters = &self.around.counters;
         counters.gathering_since.set(self.regulation.gathering_since());
         counters.engine_milliseconds.store(self.engine.now().0, Ordering::Relaxed);
-        counters.set_submit_keys(self.engine.submit_keys());
         self.around.intake.set_flow(flow);
         self.gather_figures();
         if self.leaving && !self.gate.is_committing() && self.gate.waiting() == 0 {
@@ -286,7 +285,7 @@ impl Driver {
                 Action::Release { durable, batch, outputs } => {
                     if let Some(batch) = &batch {
                         self.regulation.durable();
-                        self.around.counters.durable_commit.store(durable.0, Ordering::Relaxed);
+                        self.around.counters.durable(durable, self.engine.submit_keys());
                         self.around.metrics.committed(batch);
                         self.engine.durable(durable);
                     }

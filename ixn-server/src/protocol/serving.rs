@@ -103,7 +103,7 @@ pub(crate) fn describe(
         response.database_round_trip_microseconds = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
         response.resident_memory_bytes = resident_bytes().unwrap_or_default();
         response.current_request_queue_size = intake.waiting();
-        response.commit_number = counters.durable_commit.load(Ordering::Relaxed);
+        response.commit_number = counters.durable_commit().0;
         let refused = intake.refused() + intake.over_limit();
         response.total_requests_handled = counters.requests_handled.load(Ordering::Relaxed) + refused;
     })
