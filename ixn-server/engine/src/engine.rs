@@ -68,7 +68,8 @@ pub enum Input {
         /// The question.
         request: Box<InspectionRequest>,
     },
-    /// The configuration has changed; it has been checked and made ready by this engine's [`Compiler`].
+    /// The configuration has changed; it has been checked and made ready by this engine's
+    /// [`Compiler`](crate::compile::Compiler).
     Configured(Box<Compiled>),
     /// The database has not answered for a while, so nobody can be answered: until it does, nobody's time runs out, be it to
     /// answer an offer or to come back after a lost connection.

@@ -3,7 +3,7 @@
 //! Queues, views, workbins, strategies, skills, agents, groups, capacity rules, media types and
 //! custom properties, and the options of the server that the vendor keeps among them. They come from
 //! one YAML file ([`Configuration::read`], [`ConfigurationFile`]) or from another source that builds
-//! the same objects and has them checked by [`Configuration::check`].
+//! the same objects and has them checked as that one is.
 //!
 //! Two rules hold here. A reader is told *all* mistakes of a file, each with its place and its object.
 //! And nothing that has a mistake ever comes into force: a broken file leaves the configuration of

@@ -12,7 +12,7 @@
 //! alone tell the whole state and all that is shown (`replay`, `shown`), user data included (`user_data`). That the checks can
 //! fail is shown by planted defects (`defects`).
 //!
-//! Must never: look at the real clock, use a thread, or draw a random number elsewhere than in [`operations`].
+//! Must never: look at the real clock, use a thread, or draw a random number elsewhere than in [`mod@operations`].
 
 #![allow(
     clippy::unwrap_used,

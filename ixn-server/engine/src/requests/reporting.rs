@@ -144,7 +144,8 @@ impl Engine {
         for entry in tenants.entries() {
             let entry = entry.map_err(|error| validation::bad_list("tenant_list", &error))?;
             let tenant_id: i32 = entry.key.parse().map_err(|_| {
-                let text = format!("tenant_list has the key '{}'; its keys are tenant ids", entry.key);
+                let shown: String = entry.key.chars().take(64).collect();
+                let text = format!("tenant_list has the key '{shown}'; its keys are tenant ids");
                 Refusal::new(ErrorCode::InvalidValue, text)
             })?;
             self.own_tenant(tenant_id)?;
