@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use bytes::Bytes;
 use ixn_engine::Input;
 use ixn_engine::commit::InteractionKey;
+use ixn_engine::contents::Loaded;
 use ixn_engine::gate::RETRY_DELAY;
 use ixn_store::{Database, StoreError};
 use prometheus::IntCounter;
@@ -61,26 +62,29 @@ struct Loader {
 }
 
 impl Loader {
-    /// What the database has under these keys. A row that cannot be read is told, and counts as none: whoever waits for the
-    /// others must not wait for it.
-    async fn load(&self, keys: &[InteractionKey]) -> Vec<(InteractionKey, Option<Bytes>)> {
+    /// What the database has under these keys. A row that cannot be read is told, and its neighbours are read without it:
+    /// whoever waits for them must not wait for it.
+    async fn load(&self, keys: &[InteractionKey]) -> Vec<(InteractionKey, Loaded)> {
         let mut found = HashMap::new();
         match self.read(keys).await {
-            Ok(rows) => found.extend(rows),
+            Ok(rows) => found.extend(as_found(rows)),
             Err(_) => {
                 for key in keys {
                     match self.read(&[*key]).await {
-                        Ok(rows) => found.extend(rows),
-                        Err(error) => tracing::error!(
-                            interaction = key.0,
-                            %error,
-                            "an interaction's user data cannot be read; it goes on without"
-                        ),
+                        Ok(rows) => found.extend(as_found(rows)),
+                        Err(error) => {
+                            found.insert(*key, Loaded::Unreadable);
+                            tracing::error!(
+                                interaction = key.0,
+                                %error,
+                                "an interaction's user data cannot be read; it goes on without, and the row stays as it is"
+                            );
+                        }
                     }
                 }
             }
         }
-        keys.iter().map(|key| (*key, found.remove(key))).collect()
+        keys.iter().map(|key| (*key, found.remove(key).unwrap_or(Loaded::Absent))).collect()
     }
 
     /// Asks until there is an answer.
@@ -108,6 +112,10 @@ impl Loader {
     }
 }
 
+fn as_found(rows: Vec<(InteractionKey, Bytes)>) -> impl Iterator<Item = (InteractionKey, Loaded)> {
+    rows.into_iter().map(|(key, data)| (key, Loaded::Found(data)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +125,7 @@ mod tests {
     async fn load(
         database: FakeDatabase,
         keys: impl Iterator<Item = u64>,
-    ) -> (Vec<Vec<(u64, Option<Bytes>)>>, Vec<usize>) {
+    ) -> (Vec<Vec<(u64, Loaded)>>, Vec<usize>) {
         let database = Arc::new(database);
         let (driver, messages) = mpsc::channel();
         let requests = IntCounter::new("requests", "Requests.").unwrap();
@@ -141,16 +149,19 @@ mod tests {
         let (portions, queries) = load(database, 0..150).await;
         assert_eq!(queries, [64, 64, 22]);
         assert_eq!(portions.iter().map(Vec::len).collect::<Vec<_>>(), [64, 64, 22]);
-        let data = Some(Bytes::from_static(b"data"));
+        let data = Loaded::Found(Bytes::from_static(b"data"));
         assert!(portions.concat().into_iter().eq((0..150).map(|key| (key, data.clone()))));
     }
 
     #[tokio::test]
-    async fn a_row_that_cannot_be_read_counts_as_none_and_its_neighbours_are_read() {
+    async fn a_row_that_cannot_be_read_is_told_from_none_and_its_neighbours_are_read() {
         let database = FakeDatabase::with_contents([(1, Some("a")), (2, None), (3, Some("c"))]);
-        let (portions, queries) = load(database, 1..=3).await;
-        assert_eq!(queries, [3, 1, 1, 1]);
-        let (a, c) = (Bytes::from_static(b"a"), Bytes::from_static(b"c"));
-        assert_eq!(portions, [[(1, Some(a)), (2, None), (3, Some(c))]]);
+        let (portions, queries) = load(database, 1..=4).await;
+        assert_eq!(queries, [4, 1, 1, 1, 1]);
+        let found = |data| Loaded::Found(Bytes::from_static(data));
+        assert_eq!(
+            portions,
+            [[(1, found(b"a")), (2, Loaded::Unreadable), (3, found(b"c")), (4, Loaded::Absent)]]
+        );
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ixn_configuration::Configuration;
 use ixn_engine::commit::{Epoch, TakenOver};
 use ixn_engine::compile::Compiler;
+use ixn_engine::contents::Loaded;
 use ixn_engine::gate::Source;
 use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
 use ixn_engine::sessions::ConnectionId;
@@ -195,7 +196,8 @@ impl Bench {
         if !loads.is_empty() {
             // As the shell brings them: a few at a time.
             for keys in loads.chunks(LOADED) {
-                let data = keys.iter().map(|key| (*key, Some(self.user_data.as_bytes().clone()))).collect();
+                let data =
+                    keys.iter().map(|key| (*key, Loaded::Found(self.user_data.as_bytes().clone()))).collect();
                 let began = busy();
                 self.engine.step(Milliseconds(self.now), Input::ContentsLoaded(data));
                 steps.add(busy() - began);

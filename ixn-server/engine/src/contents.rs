@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use ixn_proto::KeyValueList;
 
 use crate::commit::{CommitNumber, InteractionKey};
@@ -12,6 +13,21 @@ use crate::commit::{CommitNumber, InteractionKey};
 pub const DEFAULT_CACHE_BYTES: usize = 32 << 20;
 /// What an entry costs beside its data.
 const ENTRY_BYTES: usize = 128;
+
+/// What the database has under an interaction's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// Its user data.
+    Found(Bytes),
+    /// Nothing: there is no user data.
+    Absent,
+    /// A row that is damaged or of a newer format.
+    Unreadable,
+}
+
+/// There is user data, and nobody can read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
 
 #[derive(Debug)]
 struct Entry {
@@ -32,6 +48,9 @@ pub struct Contents<W> {
     limit_bytes: usize,
     waiting: BTreeMap<InteractionKey, Vec<W>>,
     to_load: Vec<InteractionKey>,
+    /// What was read in vain, while those who waited for it are served. Not longer: the row may be restored, so whoever
+    /// comes later reads it again.
+    unreadable: Option<InteractionKey>,
 }
 
 impl<W> Contents<W> {
@@ -46,6 +65,7 @@ impl<W> Contents<W> {
             limit_bytes,
             waiting: BTreeMap::new(),
             to_load: Vec::new(),
+            unreadable: None,
         }
     }
 
@@ -55,16 +75,18 @@ impl<W> Contents<W> {
         self.evict(0);
     }
 
-    /// The data, when it is at hand.
-    pub fn get(&mut self, key: InteractionKey) -> Option<&KeyValueList> {
+    /// The data, when it is at hand; the error when it has just been read in vain.
+    pub fn get(&mut self, key: InteractionKey) -> Option<Result<&KeyValueList, Unreadable>> {
         self.uses += 1;
-        let entry = self.entries.get_mut(&key)?;
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return (self.unreadable == Some(key)).then_some(Err(Unreadable));
+        };
         if entry.pinned_by.is_none() {
             self.by_use.remove(&entry.used);
             self.by_use.insert(self.uses, key);
         }
         entry.used = self.uses;
-        Some(&entry.data)
+        Some(Ok(&entry.data))
     }
 
     /// Puts data that the batch `pinned_by` carries.
@@ -144,18 +166,35 @@ impl<W> Contents<W> {
         std::mem::take(&mut self.to_load)
     }
 
-    /// Data has come from the database, or is no longer wanted; answers who waited for it. Data that changed meanwhile is
-    /// not overwritten.
-    pub fn loaded(&mut self, key: InteractionKey, data: Option<KeyValueList>) -> Vec<W> {
+    /// Data has come from the database, or is no longer wanted; answers who waited for it. They are to be served, and
+    /// then [`Self::served`] said. Data that changed meanwhile is not overwritten.
+    pub fn loaded(&mut self, key: InteractionKey, loaded: Option<Loaded>) -> Vec<W> {
+        let data = match loaded {
+            Some(Loaded::Found(bytes)) => Some(KeyValueList::from_encoded(bytes)),
+            Some(Loaded::Absent) => Some(KeyValueList::new()),
+            Some(Loaded::Unreadable) => {
+                self.unreadable = Some(key);
+                None
+            }
+            None => None,
+        };
         if let Some(data) = data.filter(|_| !self.entries.contains_key(&key)) {
             self.put(key, data, None);
         }
         self.waiting.remove(&key).unwrap_or_default()
     }
 
+    /// Those who waited for what was loaded last have got it.
+    pub fn served(&mut self) {
+        self.unreadable = None;
+    }
+
     /// Whether the bookkeeping is right: the cache is within its size unless what is not yet durable fills it, and only
     /// the batch that gathers and the one before it pin anything.
     pub(crate) fn check(&self, gathering: CommitNumber) -> Result<(), String> {
+        if let Some(key) = self.unreadable {
+            return Err(format!("{key} still counts as unreadable after those who waited for it"));
+        }
         let bytes: usize = self.entries.values().map(|entry| entry.data.as_bytes().len() + ENTRY_BYTES).sum();
         if bytes != self.bytes {
             return Err(format!("the cache counts {} bytes and has {bytes}", self.bytes));
@@ -216,7 +255,21 @@ mod tests {
         contents.wait(InteractionKey(1), "a");
         contents.wait(InteractionKey(1), "b");
         assert_eq!(contents.take_loads(), [InteractionKey(1)]);
-        assert_eq!(contents.loaded(InteractionKey(1), Some(data(1))), ["a", "b"]);
+        let found = Loaded::Found(data(1).as_bytes().clone());
+        assert_eq!(contents.loaded(InteractionKey(1), Some(found)), ["a", "b"]);
         assert!(contents.take_loads().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_known_to_those_who_wait_and_read_again_for_others() {
+        let mut contents = Contents::new(1000);
+        contents.wait(InteractionKey(1), "a");
+        contents.take_loads();
+        assert_eq!(contents.loaded(InteractionKey(1), Some(Loaded::Unreadable)), ["a"]);
+        assert_eq!(contents.get(InteractionKey(1)), Some(Err(Unreadable)));
+        contents.served();
+        assert_eq!(contents.get(InteractionKey(1)), None);
+        contents.wait(InteractionKey(1), "b");
+        assert_eq!(contents.take_loads(), [InteractionKey(1)]);
     }
 }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use bytes::Bytes;
-use ixn_proto::{ClientEnvelope, KeyValueList};
+use ixn_proto::ClientEnvelope;
 
 use crate::agents::Agents;
 use crate::commit::{CommitNumber, Counters, Epoch, InteractionKey, TakenOver};
 use crate::compile::Compiled;
-use crate::contents::{Contents, DEFAULT_CACHE_BYTES};
+use crate::contents::{Contents, DEFAULT_CACHE_BYTES, Loaded};
 use crate::idempotency::{Idempotency, SubmitKeys};
 use crate::inspection::{InspectionRequest, InspectionResponse};
 use crate::interactions::Interactions;
@@ -46,8 +46,8 @@ pub enum Input {
     Disconnected(ConnectionId),
     /// A logical client reads too slowly: what waited for it is lost, so it must start anew.
     ClientOverflowed(ClientRef),
-    /// User data was read; `None` when the database has none.
-    ContentsLoaded(Vec<(InteractionKey, Option<Bytes>)>),
+    /// User data was asked for, and this is what the database has.
+    ContentsLoaded(Vec<(InteractionKey, Loaded)>),
     /// A subscriber asked to resume from a number that the log no longer holds.
     ReportingGap {
         /// The subscriber.
@@ -281,13 +281,13 @@ impl Engine {
             Input::Disconnected(connection) => self.disconnected(connection),
             Input::ClientOverflowed(client) => self.overflowed(client),
             Input::ContentsLoaded(loaded) => {
-                for (key, data) in loaded {
-                    let data = KeyValueList::from_encoded(data.unwrap_or_default());
+                for (key, loaded) in loaded {
                     // What has ended meanwhile is not kept, but who waits for it must hear.
                     let lives = self.interactions.get(key).is_some();
-                    for waiter in self.contents.loaded(key, lives.then_some(data)) {
+                    for waiter in self.contents.loaded(key, lives.then_some(loaded)) {
                         self.contents_arrived(key, waiter);
                     }
+                    self.contents.served();
                 }
             }
             Input::ReportingGap { client, asked, oldest_held, with_interactions } => {

@@ -36,7 +36,7 @@ impl Source for Engine {
                 .collect(),
             cold: cold
                 .into_iter()
-                .filter_map(|key| Some((key, self.contents.get(key)?.as_bytes().clone())))
+                .filter_map(|key| Some((key, self.contents.get(key)?.ok()?.as_bytes().clone())))
                 .collect(),
             deleted: std::mem::take(&mut self.journal.deleted).into_iter().collect(),
             agents: Vec::new(),

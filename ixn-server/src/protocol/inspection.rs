@@ -12,7 +12,7 @@ use ixn_proto::{
     ListSessionsRequest, ListSessionsResponse, ListStrategiesRequest, ListStrategiesResponse,
     ListViewsRequest, ListViewsResponse,
 };
-use ixn_store::Database;
+use ixn_store::{Database, StoreError};
 use tokio::sync::{Semaphore, oneshot};
 use tonic::{Request, Response, Status};
 
@@ -49,8 +49,13 @@ impl InspectionService {
     async fn add_user_data(&self, response: &mut GetInteractionResponse) -> Result<(), Status> {
         let Some(interaction) = &mut response.interaction else { return Ok(()) };
         let key = InteractionKey(interaction.submit_seq);
-        let rows = self.database.contents(&[key]).await.map_err(|error| {
-            Status::unavailable(format!("the user data cannot be read: {error}; ask again later"))
+        let rows = self.database.contents(&[key]).await.map_err(|error| match error {
+            StoreError::Damaged(_) => Status::data_loss(format!(
+                "the user data cannot be read: {error}; restore its row of the table contents from a backup, or stop \
+                 the interaction"
+            )),
+            StoreError::Newer(_) => Status::data_loss(format!("the user data cannot be read: {error}")),
+            _ => Status::unavailable(format!("the user data cannot be read: {error}; ask again later")),
         })?;
         let data = rows.into_iter().next().map(|(_, data)| KeyValueList::from_encoded(data));
         interaction.user_data = data;

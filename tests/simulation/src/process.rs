@@ -7,6 +7,7 @@ use std::mem::take;
 
 use ixn_engine::commit::{CommitNumber, InteractionKey};
 use ixn_engine::compile::Compiler;
+use ixn_engine::contents::Loaded;
 use ixn_engine::gate::{Action, Gate, Source};
 use ixn_engine::inspection::{InspectionRequest, InspectionResponse};
 use ixn_engine::sessions::ConnectionId;
@@ -288,9 +289,11 @@ impl Process {
         let keys: Vec<_> = self.loads.drain(..most.min(self.loads.len())).collect();
         if !keys.is_empty() {
             let is_read = self.defect != Some(Defect::UserDataIsReadAsEmpty);
-            let loaded =
-                keys.into_iter().map(|key| (key, database.cold.get(&key).cloned().filter(|_| is_read)));
-            let loaded = loaded.collect();
+            let found = |key| match database.cold.get(&key).filter(|_| is_read) {
+                Some(data) => Loaded::Found(data.clone()),
+                None => Loaded::Absent,
+            };
+            let loaded = keys.into_iter().map(|key| (key, found(key))).collect();
             self.step(database, now, Input::ContentsLoaded(loaded));
         }
     }

@@ -10,6 +10,7 @@ use ixn_proto::{
 
 use super::{Answer, Caller, Refusal, Result, validation};
 use crate::commit::InteractionKey;
+use crate::contents::Unreadable;
 use crate::engine::Engine;
 use crate::mapped_properties::Mapped;
 
@@ -53,6 +54,14 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestChang
         None
     } else {
         let Some(before) = engine.contents.get(key) else { return Ok(Answer::AfterContents(key)) };
+        let before = before.map_err(|Unreadable| {
+            let text = format!(
+                "the user data of interaction '{}' cannot be read from the database, and what cannot be read is not \
+                 changed; restore its row of the table contents from a backup, or stop the interaction",
+                request.interaction_id
+            );
+            Refusal::new(ErrorCode::UnreadableUserData, text)
+        })?;
         let after = before
             .apply_change(&lists.added, &lists.changed, &lists.deleted)
             .and_then(|after| after.check(&Limits::default()).map(|_| after))

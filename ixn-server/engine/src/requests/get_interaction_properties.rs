@@ -12,12 +12,13 @@ pub(super) fn apply(
     request: &RequestGetInteractionProperties,
 ) -> Result {
     let (key, _) = engine.known_interaction(&request.interaction_id)?;
-    let Some(user_data) = engine.contents.get(key).cloned() else {
-        return Ok(Answer::AfterContents(key));
+    let user_data = match engine.contents.get(key) {
+        Some(user_data) => user_data.ok().cloned(),
+        None => return Ok(Answer::AfterContents(key)),
     };
     let (_, row) = engine.known_interaction(&request.interaction_id)?;
     let mut interaction = engine.properties(row);
-    interaction.user_data = Some(user_data);
+    interaction.user_data = user_data;
     Ok(Answer::now(Event::EventInteractionProperties(EventInteractionProperties {
         interaction: Some(interaction),
         parties: engine.parties(row),

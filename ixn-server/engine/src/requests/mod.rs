@@ -316,7 +316,8 @@ impl Engine {
     pub(crate) fn contents_arrived(&mut self, key: InteractionKey, waiter: Waiter) {
         match waiter {
             Waiter::Invitation { ticket } => {
-                if let Some(user_data) = self.contents.get(key).cloned() {
+                if let Some(user_data) = self.contents.get(key) {
+                    let user_data = user_data.ok().cloned();
                     self.send_invitation(key, ticket, user_data);
                 }
             }

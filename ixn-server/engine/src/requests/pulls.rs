@@ -19,6 +19,7 @@ use super::accept::add_agent;
 use super::jobs::PAGE_BYTES;
 use super::{Caller, Refusal, Result, Waiter};
 use crate::commit::InteractionKey;
+use crate::contents::Unreadable;
 use crate::engine::Engine;
 use crate::interaction::State;
 use crate::names::AgentId;
@@ -178,8 +179,10 @@ impl Engine {
                 if !pull.again && self.pulls.chosen_by.get(&key) != Some(&id) {
                     continue;
                 }
-                match self.contents.get(key).cloned() {
-                    Some(data) => pull.take_in(key, data),
+                match self.contents.get(key) {
+                    Some(Ok(data)) => pull.take_in(key, data.clone()),
+                    // The agent gets it without.
+                    Some(Err(Unreadable)) => {}
                     None => {
                         pull.missing.insert(key);
                         self.contents.wait(key, Waiter::Pull { pull: id });
@@ -195,7 +198,7 @@ impl Engine {
         let is_lost = !pull.again && self.pulls.chosen_by.get(&key) != Some(&id);
         if pull.missing.remove(&key)
             && !is_lost
-            && let Some(data) = self.contents.get(key)
+            && let Some(Ok(data)) = self.contents.get(key)
         {
             pull.take_in(key, data.clone());
         }

@@ -45,21 +45,29 @@ impl Engine {
                 ticket_id: ticket,
             })
         });
-        match self.contents.get(key).cloned() {
-            Some(user_data) => self.send_invitation(key, ticket, user_data),
+        match self.contents.get(key) {
+            Some(user_data) => {
+                let user_data = user_data.ok().cloned();
+                self.send_invitation(key, ticket, user_data);
+            }
             None => self.contents.wait(key, Waiter::Invitation { ticket }),
         }
     }
 
-    /// Sends EventInvite; the agent's time starts now.
-    pub(crate) fn send_invitation(&mut self, key: InteractionKey, ticket: u64, user_data: KeyValueList) {
+    /// Sends EventInvite, without user data when that cannot be read; the agent's time starts now.
+    pub(crate) fn send_invitation(
+        &mut self,
+        key: InteractionKey,
+        ticket: u64,
+        user_data: Option<KeyValueList>,
+    ) {
         let Some(row) = self.interactions.get(key) else { return };
         let Some(agent) = row.invitations().iter().find(|i| i.ticket == ticket).map(|i| i.agent) else {
             return;
         };
         let timeout = self.setup.options.delivering_timeout;
         let mut interaction = self.properties(row);
-        interaction.user_data = Some(user_data);
+        interaction.user_data = user_data;
         let event = Event::EventInvite(EventInvite {
             ticket_id: ticket,
             interaction: Some(interaction),
