@@ -6,13 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often finishing one interaction is tried before it is left alone.
-const ATTEMPTS_TO_FINISH: u32 = 3;
+pub(super) const ATTEMPTS_TO_FINISH: u32 = 3;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Input {
-    /// He is logged in, holds these interactions, and is not ready for these media although he means to be.
-    LoggedIn { held: Vec<String>, not_ready: Vec<String> },
+    /// He is logged in, holds these interactions, and is not ready for these media although he means to be. `more`: he
+    /// holds others too.
+    LoggedIn { held: Vec<String>, more: bool, not_ready: Vec<String> },
+    /// All that he holds was found.
+    Found { held: Vec<String> },
     /// The connection is lost.
     Disconnected,
     /// An interaction is offered to him.
@@ -42,6 +45,8 @@ pub(super) enum Action {
     Think { interaction_id: String },
     /// Stop or place the interaction.
     Finish { interaction_id: String },
+    /// Find all that he holds.
+    FindHeld,
     /// Become ready again.
     BecomeReady { media_type: String },
 }
@@ -64,6 +69,8 @@ pub(super) struct Desk {
     accepting: BTreeSet<u64>,
     /// What he has.
     interactions: BTreeMap<String, Step>,
+    /// While all that he holds is looked for: what has gone since, which may be found all the same.
+    gone_meanwhile: Option<BTreeSet<String>>,
     is_logged_in: bool,
     accepted: u64,
     finished: u64,
@@ -93,13 +100,19 @@ impl Desk {
     /// Takes in what happened; the answer is what he does, in order.
     pub(super) fn handle(&mut self, input: Input) -> Vec<Action> {
         match input {
-            Input::LoggedIn { held, not_ready } => self.logged_in(held, not_ready),
+            Input::LoggedIn { held, more, not_ready } => self.logged_in(held, more, not_ready),
+            Input::Found { held } => self.found(held),
             Input::Disconnected => {
                 self.is_logged_in = false;
+                self.gone_meanwhile = None;
                 Vec::new()
             }
             Input::Invited { ticket_id, interaction_id } => {
                 self.accepting.insert(ticket_id);
+                // It may have been his before, and be so again.
+                if let Some(gone) = &mut self.gone_meanwhile {
+                    gone.remove(&interaction_id);
+                }
                 vec![Action::Accept { ticket_id, interaction_id }]
             }
             Input::Accepted { ticket_id, interaction_id, repeated } => {
@@ -115,24 +128,43 @@ impl Desk {
             Input::Thought { interaction_id } => self.thought(interaction_id),
             Input::Finished { interaction_id } => {
                 self.finished += 1;
-                self.interactions.remove(&interaction_id);
+                self.lose(interaction_id);
                 Vec::new()
             }
             Input::NotFinished { interaction_id, gone } => self.not_finished(interaction_id, gone),
             Input::Revoked { interaction_id } => {
-                self.interactions.remove(&interaction_id);
+                self.lose(interaction_id);
                 Vec::new()
             }
             Input::MadeNotReady { media_type } => vec![Action::BecomeReady { media_type }],
         }
     }
 
-    fn logged_in(&mut self, held: Vec<String>, not_ready: Vec<String>) -> Vec<Action> {
+    fn logged_in(&mut self, held: Vec<String>, more: bool, not_ready: Vec<String>) -> Vec<Action> {
         self.is_logged_in = true;
+        self.gone_meanwhile = more.then(BTreeSet::new);
         // Requests in flight are repeated by the client and will be answered; the rest is what the server says.
-        self.interactions.retain(|id, step| matches!(step, Step::Finishing { .. }) || held.contains(id));
+        self.interactions
+            .retain(|id, step| more || matches!(step, Step::Finishing { .. }) || held.contains(id));
         let become_ready = |media_type| Action::BecomeReady { media_type };
         let mut actions: Vec<Action> = not_ready.into_iter().map(become_ready).collect();
+        actions.extend(self.take_up(held));
+        actions.extend(more.then_some(Action::FindHeld));
+        actions
+    }
+
+    fn found(&mut self, mut held: Vec<String>) -> Vec<Action> {
+        // Found for a login that no longer stands: the next one tells.
+        let Some(gone) = self.gone_meanwhile.take() else { return Vec::new() };
+        held.retain(|id| !gone.contains(id));
+        // What he was given since he asked is not in it; what waited for this login was his before.
+        self.interactions.retain(|id, step| !matches!(step, Step::Due { .. }) || held.contains(id));
+        self.take_up(held)
+    }
+
+    /// He goes on with what he holds.
+    fn take_up(&mut self, held: Vec<String>) -> Vec<Action> {
+        let mut actions = Vec::new();
         for interaction_id in held {
             match self.interactions.get_mut(&interaction_id) {
                 Some(Step::Thinking { .. } | Step::Finishing { .. }) => {}
@@ -154,6 +186,14 @@ impl Desk {
         }
         self.interactions.insert(interaction_id.clone(), Step::Thinking { attempts: 0 });
         vec![Action::Think { interaction_id }]
+    }
+
+    /// He has it no longer.
+    fn lose(&mut self, interaction_id: String) {
+        self.interactions.remove(&interaction_id);
+        if let Some(gone) = &mut self.gone_meanwhile {
+            gone.insert(interaction_id);
+        }
     }
 
     fn thought(&mut self, interaction_id: String) -> Vec<Action> {
@@ -178,7 +218,7 @@ impl Desk {
         };
         let attempts = attempts + 1;
         if gone || attempts >= ATTEMPTS_TO_FINISH {
-            self.interactions.remove(&interaction_id);
+            self.lose(interaction_id);
             return Vec::new();
         }
         if !self.is_logged_in {
@@ -187,168 +227,5 @@ impl Desk {
         }
         self.interactions.insert(interaction_id.clone(), Step::Thinking { attempts });
         vec![Action::Think { interaction_id }]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id() -> String {
-        "i1".to_owned()
-    }
-
-    fn login(held: Vec<String>) -> Input {
-        Input::LoggedIn { held, not_ready: Vec::new() }
-    }
-
-    fn logged_in() -> Desk {
-        let mut desk = Desk::default();
-        assert_eq!(desk.handle(login(vec![])), []);
-        desk
-    }
-
-    fn handling() -> Desk {
-        let mut desk = logged_in();
-        desk.handle(Input::Invited { ticket_id: 7, interaction_id: id() });
-        desk.handle(accepted(false));
-        desk
-    }
-
-    fn accepted(repeated: bool) -> Input {
-        Input::Accepted { ticket_id: 7, interaction_id: id(), repeated }
-    }
-
-    #[test]
-    fn an_offer_is_accepted_thought_about_and_finished() {
-        let mut desk = logged_in();
-        let accept = Action::Accept { ticket_id: 7, interaction_id: id() };
-        assert_eq!(desk.handle(Input::Invited { ticket_id: 7, interaction_id: id() }), [accept]);
-        let think = Action::Think { interaction_id: id() };
-        assert_eq!(desk.handle(accepted(false)), [think]);
-        let finish = Action::Finish { interaction_id: id() };
-        assert_eq!(desk.handle(Input::Thought { interaction_id: id() }), [finish]);
-        assert_eq!(desk.holding(), 1);
-        assert_eq!(desk.handle(Input::Finished { interaction_id: id() }), []);
-        assert_eq!((desk.accepted(), desk.finished(), desk.holding()), (1, 1, 0));
-    }
-
-    #[test]
-    fn a_refused_or_revoked_offer_leaves_nothing() {
-        let mut desk = logged_in();
-        desk.handle(Input::Invited { ticket_id: 7, interaction_id: id() });
-        desk.handle(Input::NotAccepted { ticket_id: 7 });
-        assert_eq!((desk.accepted(), desk.holding()), (0, 0));
-        let mut desk = handling();
-        desk.handle(Input::Revoked { interaction_id: id() });
-        assert_eq!(desk.handle(Input::Thought { interaction_id: id() }), []);
-        assert_eq!(desk.holding(), 0);
-    }
-
-    #[test]
-    fn held_interactions_are_finished_after_the_next_login() {
-        let mut desk = Desk::default();
-        let think = Action::Think { interaction_id: id() };
-        assert_eq!(desk.handle(login(vec![id()])), [think]);
-        desk.handle(Input::Disconnected);
-        assert_eq!(desk.handle(Input::Thought { interaction_id: id() }), [], "nobody to tell");
-        let finish = Action::Finish { interaction_id: id() };
-        assert_eq!(desk.handle(login(vec![id()])), [finish]);
-        desk.handle(Input::Finished { interaction_id: id() });
-        assert_eq!((desk.accepted(), desk.finished(), desk.holding()), (0, 1, 0));
-    }
-
-    #[test]
-    fn what_the_server_took_meanwhile_is_forgotten() {
-        let mut desk = handling();
-        desk.handle(Input::Disconnected);
-        assert_eq!(desk.handle(login(vec![])), []);
-        assert_eq!(desk.handle(Input::Thought { interaction_id: id() }), []);
-        assert_eq!(desk.holding(), 0);
-    }
-
-    #[test]
-    fn an_accept_whose_answer_was_lost_counts_once_and_is_finished_once() {
-        let mut desk = logged_in();
-        desk.handle(Input::Invited { ticket_id: 7, interaction_id: id() });
-        desk.handle(Input::Disconnected);
-        let think = Action::Think { interaction_id: id() };
-        assert_eq!(desk.handle(login(vec![id()])), [think]);
-        assert_eq!(desk.handle(accepted(true)), [], "thinks already");
-        desk.handle(Input::Thought { interaction_id: id() });
-        desk.handle(Input::Finished { interaction_id: id() });
-        assert_eq!((desk.accepted(), desk.finished(), desk.holding()), (1, 1, 0));
-    }
-
-    #[test]
-    fn an_accept_whose_answer_was_lost_with_the_work_begins_nothing() {
-        let mut desk = logged_in();
-        desk.handle(Input::Invited { ticket_id: 7, interaction_id: id() });
-        desk.handle(Input::Disconnected);
-        desk.handle(login(vec![]));
-        assert_eq!(desk.handle(accepted(true)), []);
-        assert_eq!((desk.accepted(), desk.holding()), (1, 0));
-    }
-
-    #[test]
-    fn the_end_of_an_old_offer_leaves_the_new_one() {
-        let mut desk = logged_in();
-        desk.handle(Input::Invited { ticket_id: 6, interaction_id: id() });
-        desk.handle(Input::Disconnected);
-        desk.handle(login(vec![]));
-        desk.handle(Input::Invited { ticket_id: 7, interaction_id: id() });
-        desk.handle(Input::NotAccepted { ticket_id: 6 });
-        assert_eq!(desk.holding(), 1);
-        assert_eq!(desk.handle(accepted(false)), [Action::Think { interaction_id: id() }]);
-    }
-
-    #[test]
-    fn a_stop_in_flight_at_a_login_is_not_sent_twice() {
-        let mut desk = handling();
-        desk.handle(Input::Thought { interaction_id: id() });
-        desk.handle(Input::Disconnected);
-        assert_eq!(desk.handle(login(vec![id()])), []);
-        desk.handle(Input::Finished { interaction_id: id() });
-        assert_eq!((desk.finished(), desk.holding()), (1, 0));
-    }
-
-    #[test]
-    fn finishing_is_tried_again_but_not_for_ever() {
-        let mut desk = handling();
-        for _ in 1..ATTEMPTS_TO_FINISH {
-            assert_eq!(desk.handle(Input::Thought { interaction_id: id() }).len(), 1);
-            let think = Action::Think { interaction_id: id() };
-            assert_eq!(desk.handle(Input::NotFinished { interaction_id: id(), gone: false }), [think]);
-        }
-        desk.handle(Input::Thought { interaction_id: id() });
-        assert_eq!(desk.handle(Input::NotFinished { interaction_id: id(), gone: false }), []);
-        assert_eq!((desk.finished(), desk.holding()), (0, 0));
-    }
-
-    #[test]
-    fn what_has_ended_is_not_tried_again() {
-        let mut desk = handling();
-        desk.handle(Input::Thought { interaction_id: id() });
-        assert_eq!(desk.handle(Input::NotFinished { interaction_id: id(), gone: true }), []);
-        assert_eq!(desk.holding(), 0);
-    }
-
-    #[test]
-    fn a_stop_refused_before_the_login_waits_for_it() {
-        let mut desk = handling();
-        desk.handle(Input::Thought { interaction_id: id() });
-        desk.handle(Input::Disconnected);
-        assert_eq!(desk.handle(Input::NotFinished { interaction_id: id(), gone: false }), []);
-        let finish = Action::Finish { interaction_id: id() };
-        assert_eq!(desk.handle(login(vec![id()])), [finish]);
-    }
-
-    #[test]
-    fn who_was_made_not_ready_becomes_ready() {
-        let ready = Action::BecomeReady { media_type: "email".to_owned() };
-        let made_not_ready = Input::MadeNotReady { media_type: "email".to_owned() };
-        assert_eq!(logged_in().handle(made_not_ready), std::slice::from_ref(&ready));
-        let resumed = Input::LoggedIn { held: Vec::new(), not_ready: vec!["email".to_owned()] };
-        assert_eq!(logged_in().handle(resumed), [ready]);
     }
 }

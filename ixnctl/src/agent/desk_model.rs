@@ -77,7 +77,7 @@ impl Scene {
     fn log_in(&mut self) {
         self.is_connected = true;
         let held = self.at.iter().filter(|(_, at)| **at == At::Agent).map(|(id, _)| id.clone()).collect();
-        self.tell(Input::LoggedIn { held, not_ready: Vec::new() });
+        self.tell(Input::LoggedIn { held, more: false, not_ready: Vec::new() });
     }
 
     /// The connection is lost. The server returns offers, and with `returns` what he has too.

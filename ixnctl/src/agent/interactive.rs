@@ -11,11 +11,12 @@ use futures::stream::FuturesUnordered;
 use indicatif::ProgressBar;
 use ixn_client::{Client, ClientError, ClientEvent, DisconnectReason, RequestOptions};
 use ixn_proto::client_envelope::Request;
-use ixn_proto::{AgentLoginInfo, ClientType, RequestAgentLogout, ServerEnvelope};
+use ixn_proto::{AgentLoginInfo, ClientType, InteractionProperties, RequestAgentLogout, ServerEnvelope};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::held::find_held;
 use super::orders::Effect;
 use super::requests::{self, LOGIN_PATIENCE};
 use super::roster::Roster;
@@ -35,6 +36,8 @@ const ANSWERS_DEADLINE: Duration = Duration::from_secs(30);
 pub(super) enum Answered {
     /// A login; `None` = its session was lost, and the next one is logged in.
     Login(Result<Option<AgentLoginInfo>, ClientError>),
+    /// All that he handles, when the answer to the login had no room for it.
+    Held(Result<Vec<InteractionProperties>, ClientError>),
     /// An order.
     Order { order: String, effect: Effect, answer: Result<Box<ServerEnvelope>, ClientError> },
 }
@@ -124,7 +127,7 @@ pub(super) struct ByHand {
     pub(super) place_id: String,
     pub(super) list: Worklist,
     running: FuturesUnordered<BoxFuture<'static, Answered>>,
-    /// How many of them are orders; the others are logins.
+    /// How many of them are orders; the others belong to logins.
     pub(super) unanswered_orders: usize,
 }
 
@@ -136,6 +139,14 @@ impl ByHand {
         let login = requests::login(&self.agent_id, &self.media);
         let answered =
             async move { Answered::Login(waiting.during(requests::log_in(&client, login, patience)).await) };
+        self.running.push(answered.boxed());
+    }
+
+    /// Finds all that he handles.
+    pub(super) fn find_held(&self) {
+        let (client, waiting) = (self.client.clone(), Arc::clone(&self.waiting));
+        let agent_id = self.agent_id.clone();
+        let answered = async move { Answered::Held(waiting.during(find_held(&client, &agent_id)).await) };
         self.running.push(answered.boxed());
     }
 

@@ -4,8 +4,11 @@ pub(crate) mod crew;
 mod desk;
 #[cfg(test)]
 mod desk_model;
+#[cfg(test)]
+mod desk_tests;
 pub(crate) mod dialogue;
 mod emptiness;
+pub(crate) mod held;
 pub(crate) mod interactive;
 mod orders;
 mod refusals;

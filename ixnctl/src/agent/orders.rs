@@ -180,7 +180,20 @@ impl ByHand {
                 self.place_id = login.place_id;
                 let held = login.interactions.into_iter().filter_map(|held| held.interaction);
                 self.list.replace(held.collect());
+                if login.more_interactions {
+                    self.find_held();
+                    return Ok(());
+                }
                 Ok(self.answered(&format!("login {}", self.agent_id), "done")?)
+            }
+            Answered::Held(Ok(held)) => {
+                for interaction in held {
+                    self.list.put(interaction, None);
+                }
+                Ok(self.answered(&format!("login {}", self.agent_id), "done")?)
+            }
+            Answered::Held(Err(error)) => {
+                Ok(self.failed(&format!("login {}", self.agent_id), &format!("what he holds: {error}"))?)
             }
             Answered::Login(Ok(None)) => Ok(()),
             Answered::Login(Err(error)) => {

@@ -15,6 +15,7 @@ use ixn_suggestion::did_you_mean;
 use tokio::time::{Instant, sleep};
 
 use super::desk::{Action, Input};
+use super::held::find_held;
 
 /// How long a login is tried again after a lost connection.
 pub(crate) const LOGIN_PATIENCE: Duration = Duration::from_secs(60);
@@ -119,13 +120,15 @@ pub(super) fn logged_in(login: AgentLoginInfo, wanted: &[String]) -> Input {
         |name: &String| login.media_list.iter().any(|media| media.ready && media.media_type_name == *name);
     let not_ready = wanted.iter().filter(|name| !is_ready(name)).cloned().collect();
     let interactions = login.interactions.into_iter().filter_map(|held| held.interaction);
-    Input::LoggedIn { held: interactions.map(|interaction| interaction.interaction_id).collect(), not_ready }
+    let held = interactions.map(|interaction| interaction.interaction_id).collect();
+    Input::LoggedIn { held, more: login.more_interactions, not_ready }
 }
 
 /// Sends what the desk says, again and again under the same key until it is answered: an answer that was given up could
 /// tell that it was done. The answer is what the desk is told. `refused` hears of refusals. `Think` sends nothing.
 pub(super) async fn carry_out(
     client: LogicalClient,
+    agent_id: String,
     action: Action,
     finish: Finish,
     refused: impl Fn(&'static str, &ClientError),
@@ -154,6 +157,16 @@ pub(super) async fn carry_out(
                 }
             })
         }
+        Action::FindHeld => match find_held(&client, &agent_id).await {
+            Ok(held) => {
+                let held = held.into_iter().map(|interaction| interaction.interaction_id).collect();
+                Some(Input::Found { held })
+            }
+            Err(error) => {
+                refused("find what he holds", &error);
+                None
+            }
+        },
         Action::BecomeReady { media_type } => {
             if let Err(error) = become_ready(&client, media_type).await {
                 refused("become ready", &error);

@@ -204,7 +204,8 @@ impl Worker {
                     remarks.say(&first);
                 }
             };
-            let request = requests::carry_out(self.client.clone(), action, self.plan.finish.clone(), refused);
+            let (client, agent_id) = (self.client.clone(), self.agent_id.clone());
+            let request = requests::carry_out(client, agent_id, action, self.plan.finish.clone(), refused);
             work.requests += 1;
             let waiting = Arc::clone(&self.waiting);
             work.running.push(Box::pin(async move { Done::Answered(waiting.during(request).await) }));

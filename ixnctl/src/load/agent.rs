@@ -16,6 +16,7 @@ use ixn_proto::{
 use super::names::{MEDIA_TYPE, agent_id};
 use super::shared::Shared;
 use super::submitter::sentence;
+use crate::agent::held::find_held;
 use crate::agent::requests::{LOGIN_PATIENCE, log_in, login};
 
 /// An agent at work.
@@ -64,7 +65,18 @@ impl Agent {
     }
 
     async fn logged_in(&mut self, login: AgentLoginInfo) {
-        for held in login.interactions.iter().filter_map(|held| held.interaction.as_ref()) {
+        let held: Vec<_> = if login.more_interactions {
+            match find_held(&self.client, &login.agent_id).await {
+                Ok(held) => held,
+                Err(error) => {
+                    self.shared.ledger().failed(&sentence(error));
+                    Vec::new()
+                }
+            }
+        } else {
+            login.interactions.into_iter().filter_map(|held| held.interaction).collect()
+        };
+        for held in &held {
             self.stop(self.piece(held)).await;
         }
         // A resumed login keeps the media states of before.

@@ -8,5 +8,6 @@
 
 mod clients;
 mod database;
+mod logins;
 mod readers;
 mod sockets;
