@@ -1,52 +1,22 @@
-//! Durations as they are written in the file: `30s`, `180min`, `12h`, `1h30min`, or a bare number in
-//! the unit in which the vendor gives the option.
+//! Durations as they are written in the file: as in settings (`30s`, `180min`, `12h`, `1h30min`), but that a bare number
+//! is in the unit in which the vendor gives the option.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use ixn_settings::TimeSpan;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::ser::Serializer;
 
 const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60 * SECOND_MS;
 
-/// Units, the longest first, with their length in milliseconds.
-const UNITS: [(&str, u64); 5] =
-    [("d", 24 * 60 * MINUTE_MS), ("h", 60 * MINUTE_MS), ("min", MINUTE_MS), ("s", SECOND_MS), ("ms", 1)];
-
 const EXPECTED: &str = "a duration such as 30s, 180min or 12h";
 
-/// A duration in the shortest exact form that [`parse`] reads back: `90s`, `12h`, `0s`.
+/// A duration in the shortest exact form that reads back: `90s`, `12h`, `0s`.
 pub(crate) fn text(duration: Duration) -> String {
-    let milliseconds = duration.as_millis();
-    UNITS
-        .iter()
-        .find(|(_, length)| milliseconds > 0 && milliseconds.is_multiple_of(u128::from(*length)))
-        .map_or_else(
-            || "0s".to_owned(),
-            |(unit, length)| format!("{}{unit}", milliseconds / u128::from(*length)),
-        )
-}
-
-/// Reads a duration; `bare_unit_ms` is the length of the unit of a number without one.
-fn parse(text: &str, bare_unit_ms: u64) -> Option<Duration> {
-    let mut rest = text.trim();
-    let mut total_ms = None;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let number: u64 = rest[..digits].parse().ok()?;
-        rest = rest[digits..].trim_start();
-        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-        let unit_ms = if letters == 0 && rest.is_empty() && total_ms.is_none() {
-            bare_unit_ms
-        } else {
-            UNITS.iter().find(|(unit, _)| *unit == &rest[..letters])?.1
-        };
-        total_ms = Some(total_ms.unwrap_or(0_u64).checked_add(number.checked_mul(unit_ms)?)?);
-        rest = rest[letters..].trim_start();
-    }
-    total_ms.map(Duration::from_millis)
+    TimeSpan::from(duration).to_string()
 }
 
 struct DurationVisitor {
@@ -75,8 +45,9 @@ impl Visitor<'_> for DurationVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
-        parse(text, self.bare_unit_ms)
-            .ok_or_else(|| E::custom(format!("expected {EXPECTED} (units d, h, min, s, ms), found '{text}'")))
+        TimeSpan::parse(text, self.bare_unit_ms)
+            .map(Duration::from)
+            .map_err(|_| E::custom(format!("expected {EXPECTED} (units d, h, min, s, ms), found '{text}'")))
     }
 }
 
@@ -163,48 +134,23 @@ impl schemars::JsonSchema for Text {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::IntoDeserializer as _;
+    use serde::de::value::{Error, StrDeserializer, U64Deserializer};
+
     use super::*;
 
     #[test]
-    fn reads_units_and_bare_numbers() {
-        for (written, seconds) in [
-            ("30s", 30),
-            ("180min", 10_800),
-            ("12h", 43_200),
-            ("1d", 86_400),
-            ("1h30min", 5_400),
-            (" 2 h 5 s ", 7_205),
-        ] {
-            assert_eq!(parse(written, SECOND_MS), Some(Duration::from_secs(seconds)), "{written}");
-        }
-        assert_eq!(parse("3", MINUTE_MS), Some(Duration::from_secs(180)));
-        assert_eq!(parse("250ms", MINUTE_MS), Some(Duration::from_millis(250)));
-    }
-
-    #[test]
-    fn refuses_what_is_no_duration() {
-        for written in [
-            "",
-            "s",
-            "-3s",
-            "1.5h",
-            "3 weeks",
-            "5m",
-            "1h30",
-            "0h30",
-            "99999999999999999999s",
-            "9999999999999999d",
-        ] {
-            assert_eq!(parse(written, SECOND_MS), None, "{written}");
-        }
-    }
-
-    #[test]
-    fn text_reads_back() {
-        for milliseconds in [0, 1, 999, 1_000, 90_000, 3_600_000, 10_800_000, 86_400_000, 5_400_000] {
-            let duration = Duration::from_millis(milliseconds);
-            assert_eq!(parse(&text(duration), 7), Some(duration), "{}", text(duration));
-        }
-        assert_eq!(text(Duration::from_secs(180 * 60)), "3h");
+    fn a_bare_number_has_the_unit_of_its_field() {
+        let text = |written: &'static str| -> StrDeserializer<'_, Error> { written.into_deserializer() };
+        let number = || -> U64Deserializer<Error> { 3_u64.into_deserializer() };
+        assert_eq!(in_seconds(text("1h30min")), Ok(Duration::from_secs(5_400)));
+        assert_eq!(in_seconds(text("3")), Ok(Duration::from_secs(3)));
+        assert_eq!(in_minutes(text("3")), Ok(Duration::from_secs(180)));
+        assert_eq!(
+            (in_seconds(number()), in_minutes(number())),
+            (Ok(Duration::from_secs(3)), Ok(Duration::from_secs(180)))
+        );
+        let refused = in_seconds(text("5m")).unwrap_err().to_string();
+        assert!(refused.contains("such as 30s") && refused.contains("found '5m'"), "{refused}");
     }
 }

@@ -193,8 +193,8 @@ fn every_mistake_is_reported_with_its_place() {
         lines,
         [
             "ixn.yaml:2:7: port: \"many\" is not accepted: invalid digit found in string",
-            "ixn.yaml:3:29: agent-reconnect-timeout: \"5m\" is not accepted: write a whole number and one of ms, s, \
-             min, h, d, such as 30s (a bare number is seconds)",
+            "ixn.yaml:3:29: agent-reconnect-timeout: \"5m\" is not accepted: write whole numbers, each with one of \
+             d, h, min, s, ms, such as 30s or 1h30min (a bare number is seconds)",
             "ixn.yaml:4:1: redis-node: there is no such setting; did you mean 'redis-nodes'?",
             "ixn.yaml:5:16: waiting-limit: this is one value, not a list",
             "ixn.yaml:6:18: kafka-enabled: \"on\" is not accepted, write one of true, false",
