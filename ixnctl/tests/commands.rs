@@ -52,6 +52,21 @@ async fn that_the_database_is_away_is_said_once_and_that_it_is_back() {
 }
 
 #[tokio::test]
+async fn a_watch_that_begins_while_the_database_is_away_says_so_once() {
+    let server = StandIn::start().await;
+    server.world().refusals_without_database = 3;
+    let mut watch = command(&server.url(), &["watch", "--json"]).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let line = timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap().expect("the full state");
+    assert!(line.contains("event_reporting_state_end"), "{line}");
+    watch.start_kill().unwrap();
+    let said = said(&watch.wait_with_output().await.unwrap());
+    assert_eq!(count(&said, "refuses for now, trying again: DATABASE_UNAVAILABLE"), 1, "{said}");
+    assert_eq!(count(&said, "answers again"), 1, "{said}");
+    assert_eq!(said.lines().count(), 2, "{said}");
+}
+
+#[tokio::test]
 async fn names_that_there_are_not_are_said_at_once_with_near_ones() {
     let server = StandIn::start().await;
     let agents = ixnctl(&server.url(), &["agent", "--auto", "--agents", "alice,alise,zoe"]).await;

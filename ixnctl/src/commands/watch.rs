@@ -1,6 +1,7 @@
 //! `ixnctl watch`: the reporting stream.
 
 use clap::Args;
+use indicatif::ProgressBar;
 use ixn_client::{Client, Reporting, ReportingItem, ReportingOptions, RequestOptions};
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{ClientType, ServerEnvelope};
@@ -11,6 +12,7 @@ use crate::connection;
 use crate::exit::Failure;
 use crate::message_json;
 use crate::output::{or_dash, printable, time_with_milliseconds};
+use crate::troubles::Teller;
 
 /// Watches the reporting stream until interrupted.
 #[derive(Debug, Args)]
@@ -87,8 +89,10 @@ async fn start(common: &Common, watch: &Watch, after: Option<u64>) -> Result<(Cl
         workbins: watch.workbins,
         ..ReportingOptions::default()
     };
-    // A server that is away is waited for, as later.
-    let started = client.with(RequestOptions::until_answered()).reporting(options).await;
+    // A server that is away is waited for, as later. Later the stream itself tells of it.
+    let teller = Teller::new(common, &client, &ProgressBar::hidden());
+    let started = teller.during(client.with(RequestOptions::until_answered()).reporting(options)).await;
+    teller.end().await;
     let reporting = started.map_err(|error| connection::failure(common, error))?;
     Ok((client, reporting))
 }

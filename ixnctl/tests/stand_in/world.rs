@@ -160,7 +160,9 @@ impl World {
                 }
                 Ok(EventAck::default())
             }
-            Request::RequestSubmit(_) if self.refusals_without_database > 0 => {
+            Request::RequestSubmit(_) | Request::RequestStartPlaceAgentStateReportingAll(_)
+                if self.refusals_without_database > 0 =>
+            {
                 self.refusals_without_database -= 1;
                 refusal(ErrorCode::DatabaseUnavailable)
             }
