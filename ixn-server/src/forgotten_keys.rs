@@ -11,7 +11,8 @@ use ixn_engine::idempotency::{OTHER_RETENTION, SubmitKeys};
 /// Commits between two notes. The database's parts are larger on PostgreSQL.
 const NOTE_EVERY: u64 = 1024;
 
-/// Commits that the engine may be ahead of the newest durable one: one on its way, one that gathers.
+/// Commits that the counts may be ahead of the newest durable one: they are those of its successor's moment at the latest, when
+/// another one gathered.
 const AHEAD: u64 = 2;
 
 struct Note {
@@ -32,8 +33,8 @@ pub(crate) struct ForgottenKeys {
 }
 
 impl ForgottenKeys {
-    /// What is known now: the newest durable commit, the engine's counts not older than that, and its time. Answers below
-    /// which commit no key is needed.
+    /// What is known now: the newest durable commit, the engine's counts with it, and its time. Answers below which commit
+    /// no key is needed.
     pub(crate) fn below(&mut self, newest: CommitNumber, keys: SubmitKeys, now_seconds: u64) -> CommitNumber {
         match self.forgotten_at {
             Some((at, _)) if newest.0 < at.0 + AHEAD => {}

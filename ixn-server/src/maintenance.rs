@@ -111,14 +111,14 @@ pub(crate) async fn run(
     loop {
         let round = async {
             interval.tick().await;
-            let newest = counters.durable_commit();
+            let (newest, keys) = counters.durable_commit_and_keys();
             let now = Instant::now();
             ages.note(now, newest);
             let (oldest, bytes) = database.log_extent().await?;
             log_bytes.set(bytes as i64);
             let log_below = ages.trim_below(now, retention, oldest, bytes);
             let now_seconds = counters.engine_milliseconds.load(Ordering::Relaxed) / 1000;
-            let keys_below = forgotten_keys.below(newest, counters.submit_keys(), now_seconds);
+            let keys_below = forgotten_keys.below(newest, keys, now_seconds);
             database.maintain(&Upkeep { newest, log_below, keys_below, now_seconds }).await
         };
         let result = tokio::select! {

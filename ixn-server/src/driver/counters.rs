@@ -32,8 +32,8 @@ impl DriverCounters {
     /// A commit is durable; these are the engine's keys by now.
     pub(super) fn durable(&self, commit: CommitNumber, keys: SubmitKeys) {
         let [seen, forgotten] = &self.submit_keys;
-        seen.store(keys.seen, Ordering::Relaxed);
-        forgotten.store(keys.forgotten, Ordering::Relaxed);
+        seen.store(keys.seen, Ordering::Release);
+        forgotten.store(keys.forgotten, Ordering::Release);
         // Behind them: who reads this commit reads no older counts.
         self.durable_commit.store(commit.0, Ordering::Release);
     }
@@ -43,10 +43,19 @@ impl DriverCounters {
         CommitNumber(self.durable_commit.load(Ordering::Acquire))
     }
 
-    /// The engine's counts, no older than any [`durable_commit`](Self::durable_commit) that was read before.
-    pub(crate) fn submit_keys(&self) -> SubmitKeys {
+    /// The newest durable commit and the engine's counts: those when it became durable, or when its successor did.
+    pub(crate) fn durable_commit_and_keys(&self) -> (CommitNumber, SubmitKeys) {
         let [seen, forgotten] = &self.submit_keys;
-        SubmitKeys { seen: seen.load(Ordering::Relaxed), forgotten: forgotten.load(Ordering::Relaxed) }
+        loop {
+            let commit = self.durable_commit();
+            let keys = SubmitKeys {
+                seen: seen.load(Ordering::Acquire),
+                forgotten: forgotten.load(Ordering::Acquire),
+            };
+            if self.durable_commit() == commit {
+                return (commit, keys);
+            }
+        }
     }
 
     /// Whether a batch waits for the database longer than is usual under load, where something waits behind every commit.

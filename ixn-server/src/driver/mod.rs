@@ -61,6 +61,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(engine: Engine, messages: mpsc::Receiver<Message>, around: Surroundings) -> Self {
         let durable = ixn_engine::commit::CommitNumber(engine.next_commit().0 - 1);
+        around.counters.engine_milliseconds.store(engine.now().0, Ordering::Relaxed);
         around.counters.durable(durable, engine.submit_keys());
         let clock = Clock::new(engine.now());
         Self {

@@ -57,7 +57,8 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestChang
         let before = before.map_err(|Unreadable| {
             let text = format!(
                 "the user data of interaction '{}' cannot be read from the database, and what cannot be read is not \
-                 changed; restore its row of the table contents from a backup, or stop the interaction",
+                 changed; the log says why: restore its row of the table contents from a backup, start the newer version that \
+                 wrote it, or stop the interaction",
                 request.interaction_id
             );
             Refusal::new(ErrorCode::UnreadableUserData, text)
