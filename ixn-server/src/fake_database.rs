@@ -86,9 +86,15 @@ impl Database for FakeDatabase {
         &self,
         now_seconds: u64,
         most: usize,
-    ) -> Result<Vec<IdempotencyRow>, StoreError> {
-        let live = self.keys.iter().rev().filter(|key| key.expires_at_seconds > now_seconds);
-        Ok(live.take(most).cloned().collect())
+        page: &mut (dyn FnMut(Vec<IdempotencyRow>) + Send),
+    ) -> Result<(), StoreError> {
+        let live = self.keys.iter().filter(|key| key.expires_at_seconds > now_seconds);
+        let (mut rest, wanted) = (live.clone(), live.count());
+        rest.by_ref().take(wanted.saturating_sub(most)).for_each(drop);
+        for key in rest {
+            page(vec![key.clone()]);
+        }
+        Ok(())
     }
 
     async fn contents(&self, keys: &[InteractionKey]) -> Result<Vec<(InteractionKey, Bytes)>, StoreError> {

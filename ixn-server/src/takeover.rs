@@ -135,9 +135,8 @@ async fn load_once(
     for (agent, row) in &agents {
         engine.restore_agent(agent, row)?;
     }
-    for row in idempotency_keys(database, engine.now().0 / 1000, MAX_KEYS).await? {
-        engine.restore_idempotency(&row);
-    }
+    idempotency_keys(database, engine.now().0 / 1000, MAX_KEYS, &mut |key| engine.restore_idempotency(key))
+        .await?;
     engine.recover();
     Retired::of(&engine).tell(&Retired::default());
     metrics.db_init_end_time.set((clock::now().0 / 1000) as i64);
@@ -152,21 +151,22 @@ async fn load_once(
     Ok(Loaded { info: database.info().await?, engine, writer })
 }
 
-/// The keys that the engine remembers, the oldest first: of submits `most`, and one more, by which the engine knows that older
-/// ones are forgotten; of other requests those among the newest twice as many of all. Submits' keys, which live far longer,
-/// are read by themselves: others, of which there may be many more, must not push them out.
+/// The keys that the engine remembers, of each kind the oldest first: of submits `most`, and one more, by which the engine
+/// knows that older ones are forgotten; of other requests those among the newest twice as many of all. Submits' keys, which
+/// live far longer, are read by themselves: others, of which there may be many more, must not push them out.
 async fn idempotency_keys(
     database: &dyn Database,
     now_seconds: u64,
     most: usize,
-) -> Result<Vec<IdempotencyRow>, StoreError> {
+    restore: &mut (dyn FnMut(&IdempotencyRow) + Send),
+) -> Result<(), StoreError> {
     let others_expire_by = now_seconds + OTHER_RETENTION.as_secs();
-    // The newest come first, so that the bounds cut off the oldest.
-    let mut keys = database.load_idempotency(now_seconds, 2 * most).await?;
-    keys.retain(|key| key.expires_at_seconds <= others_expire_by);
-    keys.extend(database.load_idempotency(others_expire_by, most + 1).await?);
-    keys.reverse();
-    Ok(keys)
+    let mut others = |keys: Vec<IdempotencyRow>| {
+        keys.iter().filter(|key| key.expires_at_seconds <= others_expire_by).for_each(&mut *restore);
+    };
+    database.load_idempotency(now_seconds, 2 * most, &mut others).await?;
+    let mut submits = |keys: Vec<IdempotencyRow>| keys.iter().for_each(&mut *restore);
+    database.load_idempotency(others_expire_by, most + 1, &mut submits).await
 }
 
 /// Beats until dropped.
@@ -233,7 +233,8 @@ mod tests {
         rows.extend((10..30).map(|number| key(number, 600)));
         rows.push(submits[3].clone());
         let database = FakeDatabase::with_keys(rows);
-        let loaded = idempotency_keys(&database, 1000, 2).await.unwrap();
+        let mut loaded = Vec::new();
+        idempotency_keys(&database, 1000, 2, &mut |key| loaded.push(key.clone())).await.unwrap();
         let (long, short): (Vec<_>, Vec<_>) = loaded.into_iter().partition(|key| key.key_hash < 10);
         assert_eq!(long, submits[1..], "one more than there may be: older ones are forgotten");
         assert_eq!(short.iter().map(|key| key.body_hash).collect::<Vec<_>>(), [27, 28, 29]);

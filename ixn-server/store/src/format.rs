@@ -164,12 +164,12 @@ pub(crate) fn idempotency_to_bytes(rows: &[IdempotencyRow]) -> Result<Option<(i6
     Ok(Some((signed(expires_at_seconds)?, pack(&bytes))))
 }
 
-/// Adds the keys of one stored value that expire after `now_seconds` to `rows`.
+/// Hands out the keys of one stored value that expire after `now_seconds`. Their answers share its memory.
 pub(crate) fn idempotency_from_bytes(
     packed: &[u8],
     seq: i64,
     now_seconds: u64,
-    rows: &mut Vec<IdempotencyRow>,
+    mut key: impl FnMut(IdempotencyRow),
 ) -> Result<(), StoreError> {
     let place = || format!("idempotency {seq}");
     let bytes = unpack(packed, &place)?;
@@ -178,8 +178,7 @@ pub(crate) fn idempotency_from_bytes(
         let row = idempotency_row(&bytes, &mut position)
             .ok_or_else(|| StoreError::Damaged(format!("{}: it ends in the middle of a key", place())))?;
         if row.expires_at_seconds > now_seconds {
-            // A copy of its own: a slice would keep its neighbours in memory as long as itself.
-            rows.push(IdempotencyRow { answer: Bytes::copy_from_slice(&row.answer), ..row });
+            key(row);
         }
     }
     Ok(())
@@ -250,7 +249,7 @@ mod tests {
         (packed[1], packed[17], packed[25], packed[33]) = (5, 6, 7, 2);
         packed.extend_from_slice(b"ok");
         let mut rows = Vec::new();
-        idempotency_from_bytes(&packed, 1, 6, &mut rows).unwrap();
+        idempotency_from_bytes(&packed, 1, 6, |row| rows.push(row)).unwrap();
         let answer = Bytes::from_static(b"ok");
         assert_eq!(rows, [IdempotencyRow { key_hash: 5, body_hash: 6, expires_at_seconds: 7, answer }]);
         assert_eq!(idempotency_to_bytes(&rows).unwrap(), Some((7, packed)));
@@ -264,7 +263,7 @@ mod tests {
         assert!(matches!(unpack(&[2, 0], &no_place), Err(StoreError::Newer(_))));
         assert!(matches!(counters_from_bytes(&[0; 31]), Err(StoreError::Damaged(_))));
         assert!(matches!(counters_from_bytes(&[0; 40]), Err(StoreError::Damaged(_))));
-        let cut = idempotency_from_bytes(&[0; 30], 3, 0, &mut Vec::new());
+        let cut = idempotency_from_bytes(&[0; 30], 3, 0, |_| {});
         assert_eq!(
             cut.unwrap_err().to_string(),
             "the database holds damaged data: idempotency 3: it ends in the middle of a key"

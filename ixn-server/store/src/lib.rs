@@ -243,13 +243,15 @@ pub trait Database: Send + Sync {
     /// Reads all agent rows.
     async fn load_agents(&self) -> Result<Vec<(AgentName, Bytes)>, StoreError>;
 
-    /// Reads idempotency keys that expire after `now_seconds`, the newest commits first, until there are `most` (a commit
-    /// is read whole, so there may be somewhat more).
+    /// Reads idempotency keys that expire after `now_seconds`, in the order in which they were written, in pages, each handed
+    /// to `page`: those of as many of the newest commits as hold `most` of them (a commit is read whole, so there may be
+    /// somewhat more).
     async fn load_idempotency(
         &self,
         now_seconds: u64,
         most: usize,
-    ) -> Result<Vec<IdempotencyRow>, StoreError>;
+        page: &mut (dyn FnMut(Vec<IdempotencyRow>) + Send),
+    ) -> Result<(), StoreError>;
 
     /// Reads user data. A key without user data is not in the answer. All of it is in memory at once, and each key may have
     /// as much user data as is allowed: ask for few at a time.

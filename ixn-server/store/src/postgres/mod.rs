@@ -36,7 +36,7 @@ use crate::{
 const PAGE_ROWS: i64 = 4096;
 
 /// Rows of idempotency keys read at once.
-const IDEMPOTENCY_PAGE_ROWS: i64 = 512;
+const IDEMPOTENCY_PAGE_ROWS: i64 = 128;
 
 /// How long the checks of a start may take.
 const CHECK_TIME: Duration = Duration::from_secs(10);
@@ -115,6 +115,31 @@ impl PostgresDatabase {
         let rows = within(READ_TIME, what, query.fetch_all(&mut *reader)).await?;
         reader.give_back();
         Ok(rows)
+    }
+
+    /// The oldest commit of as many of the newest as hold `most` keys.
+    async fn idempotency_begins(&self, now_seconds: u64, most: usize) -> Result<i64, StoreError> {
+        let (mut count, mut begins) = (0, i64::MAX);
+        loop {
+            let select = sqlx::query(
+                "SELECT seq, entries FROM idempotency WHERE seq < $1 AND expires_at > $2 ORDER BY seq DESC LIMIT $3",
+            )
+            .bind(begins)
+            .bind(i64::try_from(now_seconds).unwrap_or(i64::MAX))
+            .bind(IDEMPOTENCY_PAGE_ROWS);
+            let rows = self.rows("reading idempotency keys", select).await?;
+            for row in &rows {
+                if count >= most {
+                    return Ok(begins);
+                }
+                begins = row.try_get(0).map_err(store_error)?;
+                let entries: &[u8] = row.try_get(1).map_err(store_error)?;
+                format::idempotency_from_bytes(entries, begins, now_seconds, |_| count += 1)?;
+            }
+            if (rows.len() as i64) < IDEMPOTENCY_PAGE_ROWS {
+                return Ok(begins);
+            }
+        }
     }
 
     async fn read_log_extent(&self) -> Result<(CommitNumber, u64), StoreError> {
@@ -199,28 +224,28 @@ impl Database for PostgresDatabase {
         &self,
         now_seconds: u64,
         most: usize,
-    ) -> Result<Vec<IdempotencyRow>, StoreError> {
-        let now = i64::try_from(now_seconds).unwrap_or(i64::MAX);
-        let mut keys = Vec::new();
-        let mut before = i64::MAX;
+        page: &mut (dyn FnMut(Vec<IdempotencyRow>) + Send),
+    ) -> Result<(), StoreError> {
+        let mut from = self.idempotency_begins(now_seconds, most).await?;
         loop {
-            let select = sqlx::query(
-                "SELECT seq, entries FROM idempotency WHERE seq < $1 AND expires_at > $2 ORDER BY seq DESC LIMIT $3",
-            )
-            .bind(before)
-            .bind(now)
-            .bind(IDEMPOTENCY_PAGE_ROWS);
+            let select =
+                sqlx::query("SELECT seq, entries FROM idempotency WHERE seq >= $1 AND expires_at > $2 ORDER BY seq LIMIT $3")
+                    .bind(from)
+                    .bind(i64::try_from(now_seconds).unwrap_or(i64::MAX))
+                    .bind(IDEMPOTENCY_PAGE_ROWS);
             let rows = self.rows("reading idempotency keys", select).await?;
+            let mut keys = Vec::new();
             for row in &rows {
-                before = row.try_get(0).map_err(store_error)?;
+                let seq: i64 = row.try_get(0).map_err(store_error)?;
                 let entries: &[u8] = row.try_get(1).map_err(store_error)?;
-                format::idempotency_from_bytes(entries, before, now_seconds, &mut keys)?;
-                if keys.len() >= most {
-                    return Ok(keys);
-                }
+                format::idempotency_from_bytes(entries, seq, now_seconds, |key| keys.push(key))?;
+                from = seq.saturating_add(1);
             }
-            if (rows.len() as i64) < IDEMPOTENCY_PAGE_ROWS {
-                return Ok(keys);
+            let complete = (rows.len() as i64) < IDEMPOTENCY_PAGE_ROWS;
+            drop(rows);
+            page(keys);
+            if complete {
+                return Ok(());
             }
         }
     }

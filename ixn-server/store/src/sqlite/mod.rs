@@ -31,6 +31,9 @@ use crate::{
 /// Rows of one page of [`Database::load_interactions`].
 const PAGE_ROWS: u16 = 8192;
 
+/// Commits of which one page of idempotency keys is made.
+const IDEMPOTENCY_PAGE_ROWS: u16 = 128;
+
 /// Connections of readers that stay open.
 const IDLE_READERS: usize = 4;
 
@@ -83,6 +86,22 @@ impl SqliteDatabase {
         })
         .await
     }
+}
+
+/// The oldest commit of as many of the newest as hold `most` keys.
+fn idempotency_begins(connection: &Connection, now_seconds: u64, most: usize) -> Result<i64, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT seq, entries FROM idempotency WHERE expires_at > ?1 ORDER BY seq DESC")
+        .map_err(store_error)?;
+    let mut rows = select.query([i64::try_from(now_seconds).unwrap_or(i64::MAX)]).map_err(store_error)?;
+    let (mut count, mut begins) = (0, i64::MAX);
+    while let Some(row) = rows.next().map_err(store_error)?
+        && count < most
+    {
+        begins = row.get(0).map_err(store_error)?;
+        format::idempotency_from_bytes(&blob(row, 1)?, begins, now_seconds, |_| count += 1)?;
+    }
+    Ok(begins)
 }
 
 /// Makes the directory, and looks at the schema if there is one.
@@ -195,26 +214,35 @@ impl Database for SqliteDatabase {
         &self,
         now_seconds: u64,
         most: usize,
-    ) -> Result<Vec<IdempotencyRow>, StoreError> {
-        self.read(move |connection| {
-            let now = i64::try_from(now_seconds).unwrap_or(i64::MAX);
-            let mut select = connection
-                .prepare_cached(
-                    "SELECT seq, entries FROM idempotency WHERE expires_at > ?1 ORDER BY seq DESC",
-                )
-                .map_err(store_error)?;
-            let mut rows = select.query([now]).map_err(store_error)?;
-            let mut keys = Vec::new();
-            while let Some(row) = rows.next().map_err(store_error)? {
-                let seq = row.get(0).map_err(store_error)?;
-                format::idempotency_from_bytes(&blob(row, 1)?, seq, now_seconds, &mut keys)?;
-                if keys.len() >= most {
-                    break;
-                }
-            }
-            Ok(keys)
-        })
-        .await
+        page: &mut (dyn FnMut(Vec<IdempotencyRow>) + Send),
+    ) -> Result<(), StoreError> {
+        let now = i64::try_from(now_seconds).unwrap_or(i64::MAX);
+        let mut from = self.read(move |connection| idempotency_begins(connection, now_seconds, most)).await?;
+        loop {
+            let (keys, next) = self
+                .read(move |connection| {
+                    let mut select = connection
+                        .prepare_cached(
+                            "SELECT seq, entries FROM idempotency WHERE seq >= ?1 AND expires_at > ?2
+                             ORDER BY seq LIMIT ?3",
+                        )
+                        .map_err(store_error)?;
+                    let mut rows = select.query((from, now, IDEMPOTENCY_PAGE_ROWS)).map_err(store_error)?;
+                    let (mut keys, mut next) = (Vec::new(), None);
+                    while let Some(row) = rows.next().map_err(store_error)? {
+                        let seq: i64 = row.get(0).map_err(store_error)?;
+                        format::idempotency_from_bytes(&blob(row, 1)?, seq, now_seconds, |key| {
+                            keys.push(key)
+                        })?;
+                        next = Some(seq.saturating_add(1));
+                    }
+                    Ok((keys, next))
+                })
+                .await?;
+            let Some(next) = next else { return Ok(()) };
+            from = next;
+            page(keys);
+        }
     }
 
     async fn contents(&self, keys: &[InteractionKey]) -> Result<Vec<(InteractionKey, Bytes)>, StoreError> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ixn_engine::commit::{
-    CommitBatch, CommitNumber, Counters, Epoch, EventNumber, InteractionKey, TakenOver,
+    CommitBatch, CommitNumber, Counters, Epoch, EventNumber, IdempotencyRow, InteractionKey, TakenOver,
 };
 use ixn_store::{Database, Upkeep, Writer};
 
@@ -89,6 +89,17 @@ pub(crate) async fn interactions(database: &dyn Database) -> Vec<(InteractionKey
     let mut all = Vec::new();
     database.load_interactions(&mut |page| all.extend(page)).await.unwrap();
     assert!(all.is_sorted_by(|a, b| a.0 < b.0));
+    all
+}
+
+/// Idempotency keys, in the order in which they were written.
+pub(crate) async fn idempotency(
+    database: &dyn Database,
+    now_seconds: u64,
+    most: usize,
+) -> Vec<IdempotencyRow> {
+    let mut all = Vec::new();
+    database.load_idempotency(now_seconds, most, &mut |page| all.extend(page)).await.unwrap();
     all
 }
 

@@ -54,6 +54,7 @@ for_both!([
     the_commit_before_an_event_is_found,
     the_log_is_trimmed_from_below,
     idempotency_keys_are_loaded_until_they_expire,
+    idempotency_keys_come_in_pages,
     a_big_batch,
     big_values,
     every_byte_in_every_value,

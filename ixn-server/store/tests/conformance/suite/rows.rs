@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ixn_engine::commit::{CommitIdentity, CommitNumber, Epoch, EventNumber, IdempotencyRow, InteractionKey};
 use ixn_store::{CommitError, StoreError, Upkeep};
 
-use crate::batches::{contents, interactions, noise, row, take_over};
+use crate::batches::{contents, idempotency, interactions, noise, row, take_over};
 use crate::place::Place;
 
 pub(crate) async fn commits_and_reads_back<P: Place>() {
@@ -164,7 +164,7 @@ pub(crate) async fn every_byte_in_every_value<P: Place>() {
     assert_eq!(interactions(&*database).await, batch.hot);
     assert_eq!(contents(&*database, &[0, 1, i64::MAX as u64]).await, batch.cold);
     assert_eq!(database.load_agents().await.unwrap(), [(agent, all.clone())]);
-    assert_eq!(database.load_idempotency(0, 1000).await.unwrap(), [key]);
+    assert_eq!(idempotency(&*database, 0, 1000).await, [key]);
     assert_eq!(database.log_after(CommitNumber(1), 1).await.unwrap()[0].events, all);
 }
 
@@ -184,6 +184,32 @@ pub(crate) async fn bad_data_is_refused_and_the_next_commit_works<P: Place>() {
     assert_eq!(interactions(&*database).await, good.hot);
 }
 
+pub(crate) async fn idempotency_keys_come_in_pages<P: Place>() {
+    let place = P::create().await;
+    let database = place.open().await;
+    let (mut batches, mut writer) = take_over(&*database).await;
+    let key = |number: u64| IdempotencyRow {
+        key_hash: u128::from(number),
+        body_hash: number,
+        expires_at_seconds: 100 + number % 2,
+        answer: Bytes::new(),
+    };
+    for commit in 0..300 {
+        let keys = (commit * 3..commit * 3 + 3).map(key).collect();
+        writer.commit(&batches.next(|batch| batch.idempotency = keys)).await.unwrap();
+    }
+    let (mut pages, mut found) = (0, Vec::new());
+    let mut page = |keys: Vec<IdempotencyRow>| {
+        pages += 1;
+        found.extend(keys);
+    };
+    database.load_idempotency(0, 800, &mut page).await.unwrap();
+    assert_eq!(found, (99..900).map(key).collect::<Vec<_>>(), "the newest 267 commits");
+    assert!(pages > 1, "in one piece");
+    let odd: Vec<_> = (0..900).filter(|number| number % 2 == 1).map(key).collect();
+    assert_eq!(idempotency(&*database, 100, usize::MAX).await, odd);
+}
+
 pub(crate) async fn idempotency_keys_are_loaded_until_they_expire<P: Place>() {
     let place = P::create().await;
     let database = place.open().await;
@@ -200,16 +226,16 @@ pub(crate) async fn idempotency_keys_are_loaded_until_they_expire<P: Place>() {
     let last = batches.next(|batch| batch.idempotency = vec![c.clone(), d.clone()]);
     writer.commit(&last).await.unwrap();
 
-    let load = async |now_seconds| database.load_idempotency(now_seconds, 1000).await.unwrap();
-    assert_eq!(load(0).await, [c.clone(), d.clone(), a, b.clone()], "the newest commit first");
-    let newest = database.load_idempotency(0, 1).await.unwrap();
+    let load = async |now_seconds| idempotency(&*database, now_seconds, 1000).await;
+    assert_eq!(load(0).await, [a, b.clone(), c.clone(), d.clone()], "as they were written");
+    let newest = idempotency(&*database, 0, 1).await;
     assert_eq!(newest, [c.clone(), d.clone()], "no more commits than are wanted");
-    assert_eq!(load(100).await, [c.clone(), d, b.clone()]);
+    assert_eq!(load(100).await, [b.clone(), c.clone(), d]);
     let maintain = async |now_seconds| {
         database.maintain(&Upkeep { newest: last.number, now_seconds, ..Upkeep::default() }).await.unwrap();
     };
     maintain(150).await;
-    assert_eq!(load(150).await, [c, b.clone()]);
+    assert_eq!(load(150).await, [b.clone(), c]);
     maintain(200).await;
     assert_eq!(load(200).await, [b]);
     maintain(300).await;

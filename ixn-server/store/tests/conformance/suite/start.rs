@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ixn_engine::commit::{CommitNumber, Counters, Epoch, EventNumber};
 use ixn_store::{OpenOptions, StoreError};
 
-use crate::batches::{Batches, interactions, row, take_over, trimming};
+use crate::batches::{Batches, idempotency, interactions, row, take_over, trimming};
 use crate::place::Place;
 
 pub(crate) async fn a_new_database_starts_at_one<P: Place>() {
@@ -19,7 +19,7 @@ pub(crate) async fn a_new_database_starts_at_one<P: Place>() {
     assert_eq!(taken.id_prefix.len(), 6);
     assert_eq!(interactions(&*database).await, []);
     assert_eq!(database.load_agents().await.unwrap(), []);
-    assert_eq!(database.load_idempotency(0, 1000).await.unwrap(), []);
+    assert_eq!(idempotency(&*database, 0, 1000).await, []);
 }
 
 pub(crate) async fn reopening_keeps_the_counters<P: Place>() {
