@@ -35,6 +35,7 @@ mod routing;
 pub mod row;
 pub mod sessions;
 pub mod setup;
+mod slices;
 mod storage;
 pub mod time;
 pub mod timers;
@@ -44,5 +45,5 @@ mod wire;
 mod workbins;
 
 pub use engine::{Engine, Input, Output, Subscription};
-pub use reconfigure::Slices;
 pub use reporting::{Selection, cursor};
+pub use slices::Slices;

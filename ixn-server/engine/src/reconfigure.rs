@@ -24,23 +24,6 @@ use crate::vocabulary::ConfiguredNames;
 use crate::wire::{Actor, server_reason};
 use crate::workbins::contents::WorkbinContents;
 
-/// How much one step does of what a changed configuration has left to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slices {
-    /// Agents who find their new places, or are logged out.
-    pub agents: usize,
-    /// Interactions that wait for an agent and are offered again.
-    pub offers: usize,
-    /// Rows that views and workbins take in.
-    pub rows: usize,
-}
-
-impl Default for Slices {
-    fn default() -> Self {
-        Self { agents: 50, offers: 50, rows: 250 }
-    }
-}
-
 /// What is left to do since the configuration changed.
 #[derive(Debug, Default)]
 pub(crate) struct Changeover {
@@ -102,11 +85,6 @@ impl PartialEq for Discarded {
 }
 
 impl Engine {
-    /// Sets how much one step does of a changeover.
-    pub fn set_slices(&mut self, slices: Slices) {
-        self.slices = slices;
-    }
-
     /// What makes configurations ready for this engine. Ask for it when everything is restored.
     pub fn compiler(&self) -> Compiler {
         Compiler::new(&self.vocabulary)

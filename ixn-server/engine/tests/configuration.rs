@@ -162,7 +162,7 @@ fn a_new_target_is_asked_at_once() {
 
 /// Puts a configuration into force without doing what it leaves to do.
 fn begin_change(server: &mut Server, text: &str) {
-    server.engine.set_slices(Slices { agents: 1, offers: 1, rows: 1 });
+    server.engine.set_slices(Slices::of(1));
     let compiled = server.engine.compiler().compile(&configuration(text)).unwrap();
     server.engine.step(Milliseconds(server.now), Input::Configured(Box::new(compiled)));
 }

@@ -286,6 +286,97 @@ fn a_pull_of_many_small_ones_reads_them_all_but_what_it_has_lost() {
 }
 
 #[test]
+fn user_data_that_changes_while_a_pull_is_under_way_is_in_its_answer() {
+    let (mut server, media) = slow_server();
+    let alice = server.log_in("alice");
+    let ids: Vec<String> = (0..40).map(|_| archived(&mut server, media, 1)).collect();
+    let waiting = server.request(alice, Request::RequestPull(by_view(40)), "");
+    server.deliver_loads();
+    // A portion is read, the next is not; what is changed is read again for the change.
+    let mut changed = KeyValueList::new();
+    changed.push_text("Subject", "changed");
+    let change = RequestChangeProperties {
+        interaction_id: ids[0].clone(),
+        changed_properties: Some(changed),
+        ..Default::default()
+    };
+    let change = server.request(media, Request::RequestChangeProperties(change), "");
+    server.deliver_loads();
+    assert!(matches!(server.answer_to(media, change).event, Some(Event::EventAck(_))));
+    let Some(Event::EventPulledInteractions(answer)) = server.answer_to(alice, waiting).event else {
+        panic!()
+    };
+    let first = answer.interactions[0].interaction.clone().unwrap();
+    assert_eq!((answer.interactions.len(), &first.interaction_id), (40, &ids[0]));
+    assert_eq!(first.user_data.unwrap().get_text("Subject"), Some("changed"));
+}
+
+/// 40 interactions, of which alice has been given the first 32 by a pull with an idempotency key.
+fn pull_in_the_middle() -> (Server, [ixn_engine::sessions::ClientRef; 2], Vec<String>) {
+    let mut server = server();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let alice = server.log_in("alice");
+    let ids: Vec<String> = (0..40).map(|_| archived(&mut server, media, 1)).collect();
+    let envelope = ClientEnvelope {
+        reference_id: 1000,
+        idempotency_key: "k".into(),
+        request: Some(Request::RequestPull(by_view(40))),
+        ..ClientEnvelope::default()
+    };
+    server.one_step(ixn_engine::Input::Request(alice.connection, Box::new(envelope)));
+    assert!(server.sent.is_empty(), "the answer comes with the last");
+    (server, [media, alice], ids)
+}
+
+#[test]
+fn a_long_pull_is_given_in_steps_and_answered_once() {
+    let (mut server, [media, alice], mut ids) = pull_in_the_middle();
+    // Whoever stops one meanwhile, of those that he has or of the others, takes it out of the answer.
+    for position in [35, 10] {
+        let reference_id = 2000 + position as u64;
+        let request = Some(stop(&ids.remove(position)));
+        let envelope = ClientEnvelope { reference_id, request, ..ClientEnvelope::default() };
+        server.one_step(ixn_engine::Input::Request(media.connection, Box::new(envelope)));
+        assert!(matches!(server.answer_to(media, reference_id).event, Some(Event::EventAck(_))));
+    }
+    server.step(ixn_engine::Input::Tick);
+    assert_eq!(pulled(server.answer_to(alice, 1000).event.unwrap()), ids);
+}
+
+#[test]
+fn a_repeat_in_the_middle_of_a_pull_gets_the_whole_answer() {
+    let (mut server, [_, alice], ids) = pull_in_the_middle();
+    let repeat = server.request(alice, Request::RequestPull(by_view(40)), "k");
+    for (reference_id, repeated) in [(1000, false), (repeat, true)] {
+        let answer = server.answer_to(alice, reference_id);
+        assert_eq!((pulled(answer.event.unwrap()), answer.repeated), (ids.clone(), repeated));
+    }
+}
+
+#[test]
+fn a_pull_that_a_restart_cut_off_brings_a_repeat_what_was_given() {
+    let (server, _, ids) = pull_in_the_middle();
+    let mut server = server.restart(CONFIGURATION);
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let alice = server.log_in("alice");
+    let answer = server.ask_envelope(alice, Request::RequestPull(by_view(40)), "k");
+    assert_eq!((pulled(answer.event.unwrap()), answer.repeated), (ids[..32].to_vec(), true));
+    assert_eq!(server.state_of(media, &ids[32]).unwrap().interaction_state(), InteractionState::Queued);
+}
+
+#[test]
+fn a_client_that_is_gone_in_the_middle_of_a_pull_keeps_what_was_given() {
+    let (mut server, [media, alice], ids) = pull_in_the_middle();
+    server.one_step(ixn_engine::Input::Disconnected(alice.connection));
+    server.step(ixn_engine::Input::Tick);
+    assert_eq!(server.state_of(media, &ids[31]).unwrap().assigned_to, "alice");
+    assert_eq!(server.state_of(media, &ids[32]).unwrap().interaction_state(), InteractionState::Queued);
+    let alice = server.log_in("alice");
+    let answer = server.ask_envelope(alice, Request::RequestPull(by_view(40)), "k");
+    assert_eq!(pulled(answer.event.unwrap()), ids[..32]);
+}
+
+#[test]
 fn what_a_pull_must_not_ask_for_is_refused() {
     let mut server = server();
     let router = server.connect("router", ClientType::RoutingEngine);

@@ -284,7 +284,13 @@ impl World {
             }
             Event::EventPulledInteractions(pulled) => {
                 for shown in &pulled.interactions {
-                    self.replay.agrees_with_shown(&shown.interaction.clone().unwrap_or_default(), known);
+                    let shown = shown.interaction.clone().unwrap_or_default();
+                    // Of changes from now on he hears; those before must be in the answer.
+                    let is_first = by_primary && !envelope.repeated;
+                    let taken = is_first.then(|| {
+                        self.replay.taken_after(&shown.interaction_id, agent.unwrap_or_default(), known)
+                    });
+                    self.replay.agrees_with_shown(&shown, taken.flatten().unwrap_or(known));
                 }
             }
             Event::EventWorkbinContent(page) => {

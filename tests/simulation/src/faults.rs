@@ -54,7 +54,7 @@ impl World {
             Op::Turns(turns) => self.go_on_in(Pace { turns: *turns, ..self.pace }),
             Op::Spacing(spacing) => self.go_on_in(Pace { spacing: *spacing, ..self.pace }),
             Op::Slices(size) => {
-                let slices = Slices { agents: *size, offers: *size, rows: *size };
+                let slices = Slices::of(*size);
                 self.go_on_in(Pace { slices, ..self.pace });
             }
             Op::KeepContents(keeps) => {

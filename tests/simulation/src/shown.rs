@@ -229,6 +229,18 @@ impl Replay {
         self.was_so(shown, known);
     }
 
+    /// The event by which an agent got an interaction: the first of its kind after the event `known`.
+    pub fn taken_after(&self, id: &str, agent: &str, known: u64) -> Option<u64> {
+        let history = self.history.get(id).map(Vec::as_slice).unwrap_or_default();
+        let party = (PartyType::Agent as i32, agent.to_owned());
+        let handles = |seen: &Option<Seen>| seen.as_ref().is_some_and(|seen| seen.parties.contains(&party));
+        let mut steps = history.windows(2).filter_map(|pair| match pair {
+            [(_, before), (number, after)] if !handles(before) && handles(after) => Some(*number),
+            _ => None,
+        });
+        steps.find(|number| *number > known)
+    }
+
     /// The same without user data.
     pub fn was_so(&self, shown: &InteractionProperties, known: u64) {
         let id = &shown.interaction_id;

@@ -72,6 +72,11 @@ impl Engine {
 
     /// Sends an answer, or one page of it.
     pub(super) fn send_answer(&mut self, caller: &Caller, mut envelope: ServerEnvelope) {
+        self.send_answer_to(caller, &mut envelope);
+    }
+
+    /// The same answer may go to several callers.
+    pub(super) fn send_answer_to(&mut self, caller: &Caller, envelope: &mut ServerEnvelope) {
         envelope.reference_id = caller.reference_id;
         envelope.proxy_client_id = caller.client.proxy_client_id;
         self.output(Output::Send { client: caller.client, envelope: envelope.encode_to_vec().into() });

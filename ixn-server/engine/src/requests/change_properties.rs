@@ -83,6 +83,7 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestChang
 
     // From here on nothing fails.
     if let Some((after, mapped)) = data {
+        engine.pulls.user_data_changed(key, &after);
         engine.contents.put_new(key, after, engine.batch);
         engine.journal.contents.insert(key);
         engine.set_mapped(key, mapped, &lists);

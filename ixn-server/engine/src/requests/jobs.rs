@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use ixn_proto::ErrorCode;
 
 use super::find_interactions::Search;
+use super::pulls::PullId;
 use super::topics::Publication;
 use super::workbin_content::ContentPages;
 use super::{Refusal, Result};
@@ -32,6 +33,13 @@ pub(crate) enum Job {
     Publication(Box<Publication>),
     /// The full state for a reporting subscriber.
     State(Box<StatePages>),
+    /// A pull that gives the agent what it has read.
+    Pull {
+        /// Who asked first.
+        client: ClientRef,
+        /// Which.
+        pull: PullId,
+    },
 }
 
 impl Job {
@@ -42,6 +50,7 @@ impl Job {
             Self::Search(search) => search.caller.client,
             Self::Publication(publication) => publication.caller.client,
             Self::State(pages) => pages.client,
+            Self::Pull { client, .. } => *client,
         }
     }
 
@@ -53,9 +62,9 @@ impl Job {
         matches!(self, Self::Search(_))
     }
 
-    /// Whether it ends when its client is gone; a publication outlives its publisher.
+    /// Whether it ends when its client is gone; a publication outlives its publisher, and a pull who asked first for it.
     fn ends_with_client(&self) -> bool {
-        !matches!(self, Self::Publication(_))
+        !matches!(self, Self::Publication(_) | Self::Pull { .. })
     }
 }
 
@@ -190,6 +199,7 @@ impl Engine {
             Job::Search(search) => self.search_on(search),
             Job::Publication(publication) => self.publish_on(publication),
             Job::State(pages) => self.send_state_page(pages),
+            Job::Pull { pull, .. } => self.give_pulled(*pull),
         };
         let client = job.client();
         match progress {

@@ -1,7 +1,7 @@
 //! Pulls on their way: while user data is read the chosen interactions are *cached*, invisible to every other pull; then
 //! the agent handles them and his application gets them, all in one answer. When the agent or his client is gone before
 //! that, they are queued again and nobody hears of it. User data is read in portions until an answer is full; what is left
-//! then is queued again too.
+//! then is queued again too. The agent is given them in portions as well, one a step; the answer comes with the last.
 //!
 //! A pull with an idempotency key is safe to repeat. What is remembered are the ids: a repeat is answered with those that
 //! the agent still handles, as they are now. A repeat that comes while user data is read joins the pull under way.
@@ -16,7 +16,7 @@ use ixn_proto::{
 use prost::Message;
 
 use super::accept::add_agent;
-use super::jobs::PAGE_BYTES;
+use super::jobs::{Job, PAGE_BYTES, Progress};
 use super::{Caller, Refusal, Result, Waiter};
 use crate::commit::InteractionKey;
 use crate::contents::Unreadable;
@@ -25,9 +25,6 @@ use crate::interaction::State;
 use crate::names::AgentId;
 use crate::sessions::ClientRef;
 use crate::wire::Actor;
-
-/// For so many interactions user data is read at once.
-const PORTION: usize = 32;
 
 /// Names a pull under way.
 pub(crate) type PullId = u64;
@@ -44,10 +41,16 @@ pub(crate) struct Pull {
     chosen: Vec<InteractionKey>,
     /// Of how many of them user data was asked for.
     asked: usize,
+    /// User data, as it is now: what changes it changes this.
     contents: BTreeMap<InteractionKey, KeyValueList>,
     /// Bytes of `contents`.
     bytes: usize,
     missing: BTreeSet<InteractionKey>,
+    /// How many of `chosen` have had their turn to be given.
+    next: usize,
+    given: Vec<InteractionKey>,
+    /// What those take in the answer.
+    given_bytes: usize,
     /// A repeat: the agent has them already.
     again: bool,
 }
@@ -70,21 +73,26 @@ impl Pull {
             contents: BTreeMap::new(),
             bytes: 0,
             missing: BTreeSet::new(),
+            next: 0,
+            given: Vec::new(),
+            given_bytes: 0,
             again: false,
         }
     }
 
     fn take_in(&mut self, key: InteractionKey, data: KeyValueList) {
         self.bytes += data.as_bytes().len();
-        self.contents.insert(key, data);
+        if let Some(before) = self.contents.insert(key, data) {
+            self.bytes -= before.as_bytes().len();
+        }
     }
 
     /// What user data is to be asked for next: nothing while some is missing, or when there is enough for an answer.
-    fn next_portion(&mut self) -> Vec<InteractionKey> {
+    fn next_portion(&mut self, most: usize) -> Vec<InteractionKey> {
         if !self.missing.is_empty() || self.bytes > PAGE_BYTES {
             return Vec::new();
         }
-        let portion: Vec<_> = self.chosen.iter().skip(self.asked).take(PORTION).copied().collect();
+        let portion: Vec<_> = self.chosen.iter().skip(self.asked).take(most).copied().collect();
         self.asked += portion.len();
         portion
     }
@@ -97,6 +105,8 @@ pub(crate) struct Pulls {
     pulls: BTreeMap<PullId, Pull>,
     /// Which pull has chosen an interaction.
     chosen_by: BTreeMap<InteractionKey, PullId>,
+    /// Which pulls have an interaction's user data.
+    with_data: BTreeSet<(InteractionKey, PullId)>,
     by_client: BTreeSet<(ClientRef, PullId)>,
     by_key: BTreeMap<u128, PullId>,
 }
@@ -112,15 +122,42 @@ impl Pulls {
         self.chosen_by.keys().copied()
     }
 
+    /// An interaction's user data has changed: the agent must get it as it is now.
+    pub(super) fn user_data_changed(&mut self, key: InteractionKey, data: &KeyValueList) {
+        for (_, id) in self.with_data.range((key, PullId::MIN)..=(key, PullId::MAX)) {
+            if let Some(pull) = self.pulls.get_mut(id) {
+                pull.take_in(key, data.clone());
+            }
+        }
+    }
+
+    fn insert(&mut self, id: PullId, pull: Pull) {
+        for caller in &pull.callers {
+            self.by_client.insert((caller.client, id));
+            if let Some((fingerprint, _)) = caller.idempotency {
+                self.by_key.insert(fingerprint.key_hash, id);
+            }
+        }
+        self.with_data.extend(pull.contents.keys().map(|key| (*key, id)));
+        self.pulls.insert(id, pull);
+    }
+
     fn remove(&mut self, id: PullId) -> Option<Pull> {
         let pull = self.pulls.remove(&id)?;
+        self.unlist(id, &pull);
+        Some(pull)
+    }
+
+    fn unlist(&mut self, id: PullId, pull: &Pull) {
+        for key in pull.contents.keys() {
+            self.with_data.remove(&(*key, id));
+        }
         for caller in &pull.callers {
             self.by_client.remove(&(caller.client, id));
             if let Some((fingerprint, _)) = caller.idempotency {
                 self.by_key.remove(&fingerprint.key_hash);
             }
         }
-        Some(pull)
     }
 }
 
@@ -153,25 +190,19 @@ impl Engine {
                 self.change_unsaved(*key, |row| row.state = State::Cached);
             }
         }
-        for caller in &pull.callers {
-            self.pulls.by_client.insert((caller.client, id));
-            if let Some((fingerprint, _)) = caller.idempotency {
-                self.pulls.by_key.insert(fingerprint.key_hash, id);
-            }
-        }
-        self.pulls.pulls.insert(id, pull);
+        self.pulls.insert(id, pull);
         self.read_for_pull(id);
     }
 
-    /// Asks for the next portions of user data, and completes the pull when nothing more is to be read.
+    /// Asks for the next portions of user data, and begins to give when nothing more is to be read.
     fn read_for_pull(&mut self, id: PullId) {
         while let Some(pull) = self.pulls.pulls.get_mut(&id) {
-            let portion = pull.next_portion();
+            let portion = pull.next_portion(self.slices.pulled);
             if portion.is_empty() {
                 if pull.missing.is_empty()
-                    && let Some(pull) = self.pulls.remove(id)
+                    && let Some(client) = pull.callers.first().map(|caller| caller.client)
                 {
-                    self.complete_pull(id, pull);
+                    self.start(Job::Pull { client, pull: id });
                 }
                 return;
             }
@@ -180,7 +211,10 @@ impl Engine {
                     continue;
                 }
                 match self.contents.get(key) {
-                    Some(Ok(data)) => pull.take_in(key, data.clone()),
+                    Some(Ok(data)) => {
+                        pull.take_in(key, data.clone());
+                        self.pulls.with_data.insert((key, id));
+                    }
                     // The agent gets it without.
                     Some(Err(Unreadable)) => {}
                     None => {
@@ -201,66 +235,93 @@ impl Engine {
             && let Some(Ok(data)) = self.contents.get(key)
         {
             pull.take_in(key, data.clone());
+            self.pulls.with_data.insert((key, id));
         }
         self.read_for_pull(id);
     }
 
-    /// Gives the agent what was chosen and is still to be had, and answers.
-    fn complete_pull(&mut self, id: PullId, mut pull: Pull) {
-        let mut answer =
-            EventPulledInteractions { view_id: pull.view_id.clone(), ..EventPulledInteractions::default() };
-        let mut bytes = 0;
-        for (position, key) in pull.chosen.iter().enumerate() {
-            let user_data = pull.contents.remove(key);
-            if pull.again {
-                if !self.interactions.get(*key).is_some_and(|row| row.is_handled_by(pull.agent)) {
-                    continue;
-                }
-            } else {
-                if self.pulls.chosen_by.get(key) != Some(&id) {
-                    continue;
-                }
-                if bytes > PAGE_BYTES || position >= pull.asked {
-                    self.give_up(*key);
-                    continue;
-                }
-                self.pulls.chosen_by.remove(key);
-                self.take_by_agent(*key, &pull);
-            }
-            let Some(row) = self.interactions.get(*key) else { continue };
-            let mut interaction = self.properties(row);
-            // A repeat leaves nothing out, but user data beyond a page; RequestGetInteractionProperties reads that.
-            interaction.user_data = user_data.filter(|_| bytes <= PAGE_BYTES);
-            bytes += interaction.encoded_len();
-            answer.interactions.push(PulledInteraction { interaction: Some(interaction), session: None });
+    /// All user data is read: gives the agent the next of what was chosen and is still to be had, and answers when he has
+    /// all of it.
+    pub(super) fn give_pulled(&mut self, id: PullId) -> Progress {
+        let Some(mut pull) = self.pulls.pulls.remove(&id) else { return Progress::Done };
+        if pull.again {
+            pull.given = std::mem::take(&mut pull.chosen);
         }
-        answer.number_of_interactions = answer.interactions.len() as u32;
-        self.answer_pull(&pull, answer);
+        if pull.next == 0 && !pull.again {
+            self.remember_pull(&pull);
+        }
+        let slice: Vec<_> = pull.chosen.iter().skip(pull.next).take(self.slices.pulled).copied().collect();
+        for key in slice {
+            pull.next += 1;
+            if self.pulls.chosen_by.get(&key) != Some(&id) {
+                continue;
+            }
+            if pull.given_bytes > PAGE_BYTES || pull.next > pull.asked {
+                self.give_up(key);
+                continue;
+            }
+            self.pulls.chosen_by.remove(&key);
+            self.take_by_agent(key, &pull);
+            let properties = self.interactions.get(key).map_or(0, |row| self.properties(row).encoded_len());
+            pull.given_bytes += properties + pull.contents.get(&key).map_or(0, |data| data.as_bytes().len());
+            pull.given.push(key);
+        }
+        if pull.next < pull.chosen.len() {
+            self.pulls.pulls.insert(id, pull);
+            return Progress::GoesOn;
+        }
+        self.pulls.unlist(id, &pull);
+        self.answer_pull(pull);
+        Progress::Done
     }
 
-    fn answer_pull(&mut self, pull: &Pull, answer: EventPulledInteractions) {
-        let ids =
-            answer.interactions.iter().filter_map(|pulled| pulled.interaction.as_ref()).map(|interaction| {
-                let interaction = InteractionProperties {
-                    interaction_id: interaction.interaction_id.clone(),
-                    ..Default::default()
-                };
-                PulledInteraction { interaction: Some(interaction), session: None }
-            });
-        let remembered = ServerEnvelope {
-            event: Some(Event::EventPulledInteractions(EventPulledInteractions {
-                interactions: ids.collect(),
-                ..answer.clone()
-            })),
-            ..ServerEnvelope::default()
+    /// From now on the pull has an effect, which a repeat must find: also one that comes after a restart in the middle.
+    fn remember_pull(&mut self, pull: &Pull) {
+        let Some(caller) = pull.callers.first().filter(|caller| caller.idempotency.is_some()) else { return };
+        let ids = pull.chosen.iter().filter_map(|key| self.interactions.get(*key)).map(|row| {
+            let interaction =
+                InteractionProperties { interaction_id: self.id_of(row), ..InteractionProperties::default() };
+            PulledInteraction { interaction: Some(interaction), session: None }
+        });
+        let interactions: Vec<_> = ids.collect();
+        let number_of_interactions = interactions.len() as u32;
+        let pulled = EventPulledInteractions {
+            view_id: pull.view_id.clone(),
+            interactions,
+            number_of_interactions,
+            ..EventPulledInteractions::default()
         };
-        for (position, caller) in pull.callers.iter().enumerate() {
-            let repeated = pull.again || position > 0;
-            if !repeated {
-                self.remember_answer(caller, &remembered);
-            }
-            let event = Some(Event::EventPulledInteractions(answer.clone()));
-            self.send_answer(caller, ServerEnvelope { event, repeated, ..ServerEnvelope::default() });
+        let event = Some(Event::EventPulledInteractions(pulled));
+        self.remember_answer(&caller.clone(), &ServerEnvelope { event, ..ServerEnvelope::default() });
+    }
+
+    /// Answers with what the agent has been given and still handles, as it is now.
+    fn answer_pull(&mut self, pull: Pull) {
+        let Pull { callers, agent, view_id, given, mut contents, again, .. } = pull;
+        let mut interactions = Vec::with_capacity(given.len());
+        let mut bytes = 0;
+        for key in given {
+            let Some(row) = self.interactions.get(key).filter(|row| row.is_handled_by(agent)) else {
+                continue;
+            };
+            let mut interaction = self.properties(row);
+            // A repeat leaves nothing out, but user data beyond a page; RequestGetInteractionProperties reads that.
+            interaction.user_data = contents.remove(&key).filter(|_| bytes <= PAGE_BYTES);
+            bytes += interaction.encoded_len();
+            interactions.push(PulledInteraction { interaction: Some(interaction), session: None });
+        }
+        let number_of_interactions = interactions.len() as u32;
+        let pulled = EventPulledInteractions {
+            view_id,
+            interactions,
+            number_of_interactions,
+            ..EventPulledInteractions::default()
+        };
+        let event = Some(Event::EventPulledInteractions(pulled));
+        let mut answer = ServerEnvelope { event, ..ServerEnvelope::default() };
+        for (position, caller) in callers.iter().enumerate() {
+            answer.repeated = again || position > 0;
+            self.send_answer_to(caller, &mut answer);
         }
     }
 
@@ -270,6 +331,11 @@ impl Engine {
             Ok(agent) => agent,
             Err(refusal) => return self.refuse(caller.client, caller.reference_id, &refusal),
         };
+        match self.joined_pull(caller, agent) {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(refusal) => return self.refuse(caller.client, caller.reference_id, &refusal),
+        }
         let ids = pulled.interactions.iter().filter_map(|pulled| pulled.interaction.as_ref());
         let chosen: Vec<_> = ids
             .filter_map(|interaction| self.interactions.find(&self.vocabulary, &interaction.interaction_id))
@@ -333,13 +399,7 @@ impl Engine {
                 }
                 continue;
             }
-            for caller in &pull.callers {
-                self.pulls.by_client.insert((caller.client, id));
-                if let Some((fingerprint, _)) = caller.idempotency {
-                    self.pulls.by_key.insert(fingerprint.key_hash, id);
-                }
-            }
-            self.pulls.pulls.insert(id, pull);
+            self.pulls.insert(id, pull);
         }
     }
 }
