@@ -16,7 +16,10 @@ use ixn_engine::time::Milliseconds;
 use ixn_engine::{Input, Output};
 use ixn_proto::client_envelope::Request;
 use ixn_proto::*;
-use setup::{AGENTS, CONFIGURATION, DESKTOP, FLOOR, MEDIA_SERVER, Server, busy, by_priority, configuration};
+use setup::{
+    AGENTS, CONFIGURATION, DESKTOP, FLOOR, MEDIA_SERVER, Server, busy, by_priority, configuration, log_in,
+    register,
+};
 
 /// Steps between two commits, as under load.
 const BATCH: usize = 200;
@@ -127,15 +130,28 @@ impl Bench {
         self.request(steps, MEDIA_SERVER, key, submit);
     }
 
-    /// Those who end at once with all that they have.
+    /// Those who end with all that they have.
     fn leave(&mut self) {
-        let mut steps = Steps::default();
         let held = self.held_by("alice");
+        let mut steps = Steps::default();
+        self.step(&mut steps, Input::Disconnected(DESKTOP.connection));
+        self.rest(&mut steps);
+        steps.print(&format!("an agent who holds {held} loses his connection"));
+        let mut steps = Steps::default();
+        self.step(&mut steps, Input::Connected(DESKTOP.connection));
+        self.request(&mut steps, DESKTOP, "", register(ClientType::AgentApplication));
+        self.request(&mut steps, DESKTOP, "", log_in("alice", &[]));
+        steps.print("… and comes back on another");
+        let mut steps = Steps::default();
         self.request(&mut steps, DESKTOP, "", Request::RequestAgentLogout(RequestAgentLogout::default()));
-        steps.print(&format!("an agent who holds {held} logs out"));
+        self.rest(&mut steps);
+        steps.print("… and logs out");
         let mut steps = Steps::default();
         self.step(&mut steps, Input::Disconnected(FLOOR));
+        self.rest(&mut steps);
         steps.print(&format!("a connection with {AGENTS} logged-in agents breaks"));
+        self.server.now += 61_000;
+        self.work("… and they are logged out, as none comes back");
     }
 
     /// What the engine does by itself until it rests.
@@ -178,7 +194,7 @@ fn main() {
     bench.server.now += 3_700_000;
     bench.work(&format!("_age() > 3600 becomes true for {aging} at once"));
 
-    for (view, most, pulls) in [("rare", 100, 1), ("all", 100, 100), ("all", 1000, 10)] {
+    for (view, most, pulls) in [("rare", 100, 1), ("all", 100, 100), ("all", 500, 20)] {
         let mut steps = Steps::default();
         for _ in 0..pulls {
             let pull =

@@ -7,6 +7,7 @@ use ixn_proto::Obstacle;
 
 use crate::commit::{EventNumber, InteractionKey};
 use crate::names::{AgentId, LabelId, MediaTypeId};
+use crate::requests::agent_logout::Leaving;
 use crate::sessions::ClientRef;
 use crate::setup::AgentSetup;
 use crate::time::Milliseconds;
@@ -59,6 +60,8 @@ pub struct AgentState {
     pub last_event: EventNumber,
     /// Logs him out when he does not come back.
     pub reconnect_timer: Option<TimerHandle>,
+    /// He is being logged out: he gets nothing new, nobody acts for him, and what he has returns.
+    pub(crate) leaving: Option<Box<Leaving>>,
     /// What he handles.
     pub handled: BTreeSet<InteractionKey>,
     /// What he is offered.
@@ -91,6 +94,7 @@ impl AgentState {
             idle_since: now,
             last_event: EventNumber(0),
             reconnect_timer: None,
+            leaving: None,
             handled: BTreeSet::new(),
             offered: BTreeSet::new(),
             listed: BTreeMap::new(),
@@ -100,7 +104,7 @@ impl AgentState {
 
     /// His standing for a medium, when he can take one more of it now; else why not.
     pub fn standing(&self, setup: &AgentSetup, media_type: MediaTypeId) -> Result<Standing, Obstacle> {
-        if self.clients.is_empty() {
+        if self.clients.is_empty() || self.leaving.is_some() {
             return Err(Obstacle::Disconnected);
         }
         if self.do_not_disturb {

@@ -187,12 +187,16 @@ fn agent_fits_rows(engine: &Engine, agent: AgentId, state: &AgentState) -> Resul
         let load = engine.load_of(agent, *media_type);
         ensure!(media.load == load, "has the load {}, the rows say {load}", media.load);
     }
-    let connected = !state.clients.is_empty();
+    let (connected, leaving) = (!state.clients.is_empty(), state.leaving.is_some());
     ensure!(
-        connected != state.reconnect_timer.is_some(),
-        "connected: {connected}, and the timer does not fit"
+        (connected || leaving) != state.reconnect_timer.is_some(),
+        "connected: {connected}, leaving: {leaving}, and the timer does not fit"
     );
-    ensure!(connected || state.offered.is_empty(), "is offered something while he is gone");
+    ensure!(!leaving || !engine.jobs.is_empty(), "is being logged out, and nobody does it");
+    ensure!(
+        connected || leaving || state.offered.is_empty() || engine.jobs.take_back_from(agent),
+        "is offered something while he is gone"
+    );
     if !engine.changeover.is_over() {
         return Ok(());
     }

@@ -132,7 +132,7 @@ impl Engine {
                 self.relist(agent);
             } else {
                 let reason = server_reason("AgentDeleted", "the agent is no longer configured");
-                self.log_out(agent, &Actor::Server, Some(reason), None);
+                self.log_out(agent, &Actor::Server, Some(reason));
             }
         }
         if self.changeover.agents.is_empty() {

@@ -74,7 +74,7 @@ impl Engine {
         for agent in agents {
             if !self.setup.agents.contains_key(&agent) {
                 let reason = server_reason("AgentDeleted", "the agent is no longer configured");
-                self.log_out(agent, &Actor::Server, Some(reason), None);
+                self.log_out(agent, &Actor::Server, Some(reason));
             }
         }
     }

@@ -127,9 +127,9 @@ impl Sessions {
     }
 
     /// All logical clients of a connection.
-    pub fn of_connection(&self, connection: ConnectionId) -> Vec<ClientRef> {
+    pub fn of_connection(&self, connection: ConnectionId) -> impl Iterator<Item = ClientRef> {
         let first = ClientRef { connection, proxy_client_id: 0 };
         let last = ClientRef { connection, proxy_client_id: u32::MAX };
-        self.clients.range(first..=last).map(|(client, _)| *client).collect()
+        self.clients.range(first..=last).map(|(client, _)| *client)
     }
 }

@@ -13,20 +13,22 @@ pub struct Slices {
     pub rows: usize,
     /// Of a pull: interactions whose user data is asked for, and interactions that the agent is given.
     pub pulled: usize,
-    /// Of what an agent leaves who logs out: offers that are withdrawn, and interactions that return.
+    /// Of what an agent has who is logged out or gone: offers that are withdrawn, and interactions that return.
     pub returned: usize,
+    /// Of a connection that is gone: clients that are forgotten.
+    pub clients: usize,
 }
 
 impl Default for Slices {
     fn default() -> Self {
-        Self { agents: 50, offers: 50, rows: 250, pulled: 32, returned: 50 }
+        Self { agents: 50, offers: 50, rows: 250, pulled: 32, returned: 50, clients: 200 }
     }
 }
 
 impl Slices {
     /// The same for everything.
     pub fn of(size: usize) -> Self {
-        Self { agents: size, offers: size, rows: size, pulled: size, returned: size }
+        Self { agents: size, offers: size, rows: size, pulled: size, returned: size, clients: size }
     }
 }
 

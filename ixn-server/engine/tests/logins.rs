@@ -4,6 +4,7 @@ mod fixture;
 
 use fixture::*;
 use ixn_engine::sessions::ClientRef;
+use ixn_engine::{Input, Slices};
 use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::*;
@@ -51,6 +52,96 @@ fn what_a_broken_proxy_connection_leaves_is_offered_to_nobody_who_was_on_it() {
     let before = server.reported.len();
     server.disconnect(proxy);
     assert_eq!(server.reported_since(before), ["EventRevoked"]);
+}
+
+/// One step: what is to be done after it is left.
+fn one_request(server: &mut Server, client: ClientRef, reference_id: u64, request: Request) {
+    let envelope = ClientEnvelope {
+        reference_id,
+        proxy_client_id: client.proxy_client_id,
+        request: Some(request),
+        ..ClientEnvelope::default()
+    };
+    server.one_step(Input::Request(client.connection, Box::new(envelope)));
+}
+
+#[test]
+fn who_has_much_is_logged_out_in_steps_in_which_he_gets_and_does_nothing() {
+    let mut server = Server::start();
+    server.engine.set_slices(Slices::of(1));
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let alice = server.log_in("alice");
+    let ids: Vec<String> = (0..2).map(|_| server.submit(media, "invoice")).collect();
+    for offer in [server.invitation_of(alice, &ids[0]), server.invitation_of(alice, &ids[1])] {
+        server.ack(alice, accept(&offer));
+    }
+    let next = server.connect("alice's tablet", ClientType::AgentApplication);
+    let before = server.reported.len();
+    one_request(&mut server, alice, 1, Request::RequestAgentLogout(RequestAgentLogout::default()));
+    // He can do nothing more, a new login waits, and his media still count as his.
+    one_request(&mut server, alice, 2, stop(&ids[1]));
+    let Some(Event::EventError(error)) = server.answer_to(alice, 2).event else { panic!() };
+    assert_eq!(error.error_code(), ErrorCode::AgentNotLoggedIn);
+    one_request(&mut server, next, 4, login("alice"));
+    assert!(server.sent.iter().all(|(_, envelope)| ![1, 4].contains(&envelope.reference_id)));
+    server.step(Input::Tick);
+    assert!(matches!(server.answer_to(alice, 1).event, Some(Event::EventAck(_))));
+    let Some(Event::EventAck(ack)) = server.answer_to(next, 4).event else { panic!() };
+    assert!(!ack.agent_login.unwrap().resumed);
+    let reported = server.reported_since(before);
+    let left = reported.iter().filter(|name| *name == "EventPartyRemoved").count();
+    let logout = reported.iter().position(|name| name == "EventAgentLogout").unwrap();
+    let login = reported.iter().position(|name| name == "EventAgentLogin").unwrap();
+    assert!(left == 2 && logout < login, "{reported:?}");
+    assert!(reported[logout..].iter().all(|name| name != "EventPartyRemoved"), "{reported:?}");
+}
+
+#[test]
+fn a_restart_in_the_middle_of_a_logout_leaves_him_logged_in_with_the_rest() {
+    let mut server = Server::start();
+    server.engine.set_slices(Slices::of(1));
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let alice = server.log_in("alice");
+    let ids: Vec<String> = (0..2).map(|_| server.submit(media, "invoice")).collect();
+    for offer in [server.invitation_of(alice, &ids[0]), server.invitation_of(alice, &ids[1])] {
+        server.ack(alice, accept(&offer));
+    }
+    one_request(&mut server, alice, 1, Request::RequestAgentLogout(RequestAgentLogout::default()));
+    let mut server = server.restart(CONFIGURATION);
+    let alice = server.connect("alice's desktop", ClientType::AgentApplication);
+    let answer = server.ack(alice, login("alice")).agent_login.unwrap();
+    assert!(answer.resumed);
+    let held = answer.interactions.iter().map(|held| &held.interaction.as_ref().unwrap().interaction_id);
+    assert_eq!(held.collect::<Vec<_>>(), [&ids[1]]);
+}
+
+#[test]
+fn a_connection_with_many_clients_is_forgotten_in_steps() {
+    let mut server = Server::start();
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let bob = server.log_in("bob");
+    let proxy = server.connect("gateway", ClientType::Proxy);
+    let [alice, carol] = [1, 2].map(|proxy_client_id| ClientRef { proxy_client_id, ..proxy });
+    for (desktop, name) in [(alice, "alice"), (carol, "carol")] {
+        server.register(desktop, name, ClientType::AgentApplication);
+        server.ack(desktop, login(name));
+    }
+    let id = server.submit(media, "invoice");
+    let lost = server.invitation_of(alice, &id);
+    let desktop = server.connect("alice's desktop", ClientType::AgentApplication);
+    server.engine.set_slices(Slices::of(1));
+    server.one_step(Input::Disconnected(proxy.connection));
+    assert!(server.closed.is_empty(), "the connection's own client is forgotten, two others are not");
+    server.one_step(Input::Tick);
+    // Alice is gone and her offer is not taken back yet: when she comes back it is no longer hers.
+    one_request(&mut server, desktop, 2, login("alice"));
+    let Some(Event::EventAck(ack)) = server.answer_to(desktop, 2).event else { panic!() };
+    assert!(ack.agent_login.unwrap().resumed);
+    server.step(Input::Tick);
+    assert_eq!(server.closed.len(), 1);
+    assert_eq!(server.refused(desktop, accept(&lost)), ErrorCode::UnknownTicket);
+    let offers = server.events(desktop).len() + server.events(bob).len();
+    assert_eq!(offers, 1, "it is offered again, once");
 }
 
 #[test]

@@ -36,7 +36,7 @@ workbins: [{name: drafts, owner: agent}]
 "#;
 
 /// Agents who are logged in behind one connection.
-pub const AGENTS: u32 = 1_000;
+pub const AGENTS: u32 = 10_000;
 
 pub const MEDIA_SERVER: ClientRef = ClientRef { connection: ConnectionId(1), proxy_client_id: 0 };
 /// Alice's.
@@ -190,7 +190,7 @@ impl Server {
     }
 }
 
-fn register(client_type: ClientType) -> Request {
+pub fn register(client_type: ClientType) -> Request {
     Request::RequestRegisterClient(RequestRegisterClient {
         client_name: "bench".into(),
         client_type: client_type as i32,
@@ -198,7 +198,7 @@ fn register(client_type: ClientType) -> Request {
     })
 }
 
-fn log_in(agent: &str, ready_for: &[&str]) -> Request {
+pub fn log_in(agent: &str, ready_for: &[&str]) -> Request {
     let media =
         ready_for.iter().map(|&name| MediaState { media_type_name: name.into(), ready: true, reason: None });
     Request::RequestAgentLogin(RequestAgentLogin {

@@ -10,7 +10,7 @@ use ixn_proto::server_envelope::Event;
 use ixn_proto::{AgentLoginInfo, ErrorCode, EventAck, EventAgentLogin, HeldInteraction, RequestAgentLogin};
 use prost::Message;
 
-use super::jobs::PAGE_BYTES;
+use super::jobs::{MAX_SHOWN, PAGE_BYTES};
 use super::{Answer, Caller, Refusal, Result, validation};
 use crate::agents::{AgentState, MediaState, Reason};
 use crate::engine::Engine;
@@ -21,6 +21,9 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAgent
     engine.own_tenant(request.tenant_id)?;
     let agent = engine.configured_agent(&request.agent_id)?;
     let reason = validation::reason(request.reason.as_ref())?;
+    if engine.waits_for_logout(caller, agent, request) {
+        return Ok(Answer::Given);
+    }
     if engine.sessions.clients.get(&caller.client).is_some_and(|client| client.available_agent.is_some()) {
         let text =
             "this client has announced an agent of another server; send RequestAgentNotAvailable first";
@@ -114,6 +117,9 @@ impl Engine {
     fn make_room(&mut self, agent: AgentId) -> Result<bool> {
         let Some(state) = self.agents.get(&agent) else { return Ok(false) };
         if state.clients.is_empty() {
+            // Those that he lost his connection with and that were not withdrawn yet.
+            let reason = server_reason("AgentGone", "the agent's connection is gone");
+            self.withdraw_offers(agent, None, &reason, usize::MAX);
             return Ok(true);
         }
         match self.setup.options.allow_multiple_agent_connections {
@@ -127,7 +133,7 @@ impl Engine {
                 self.dismiss_clients(agent, &reason, None);
                 // Only the old connection knew the tickets of his offers.
                 self.relist(agent);
-                self.withdraw_offers(agent, None, &reason);
+                self.withdraw_offers(agent, None, &reason, usize::MAX);
                 Ok(true)
             }
         }
@@ -141,7 +147,7 @@ impl Engine {
             let row = HeldInteraction { interaction: Some(self.properties(row)), parties: self.parties(row) };
             bytes += row.encoded_len();
             interactions.push(row);
-            if bytes > PAGE_BYTES {
+            if bytes > PAGE_BYTES || interactions.len() == MAX_SHOWN {
                 break;
             }
         }

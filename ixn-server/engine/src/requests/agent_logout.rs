@@ -1,58 +1,130 @@
 //! RequestAgentLogout, and the other ways in which an agent is gone: his work returns to where it came from.
 
+use ixn_proto::client_envelope::Request;
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{
-    AgentInfo, EventAgentConnectionClosed, EventAgentLogout, InteractionOperation, ReasonInfo,
-    RequestAgentLogout,
+    AgentInfo, EventAck, EventAgentConnectionClosed, EventAgentLogout, InteractionOperation, ReasonInfo,
+    RequestAgentLogin, RequestAgentLogout,
 };
 
+use super::jobs::{Job, Progress};
 use super::{Answer, Caller, Result, validation};
+use crate::commit::InteractionKey;
 use crate::engine::{Engine, Timer};
 use crate::names::{AgentId, MediaTypeId};
 use crate::sessions::ClientRef;
 use crate::wire::{Actor, server_reason};
 
+/// How an agent is being logged out.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaving {
+    actor: Actor,
+    reason: Option<ReasonInfo>,
+    /// Whose request it was: he is answered, and not told.
+    by: Option<Caller>,
+    /// Logins that came meanwhile; they are carried out behind it.
+    logins: Vec<(Caller, RequestAgentLogin)>,
+}
+
 pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAgentLogout) -> Result {
     let agent = caller.logged_in()?;
     let reason = validation::reason(request.reason.as_ref())?;
-    engine.log_out(agent, &Actor::Agent(agent), reason, Some(caller.client));
-    Ok(Answer::ack())
+    engine.begin_logout(agent, &Actor::Agent(agent), reason, Some(caller.clone()));
+    engine.start(Job::Logout(agent));
+    Ok(Answer::Given)
 }
 
 impl Engine {
-    /// Logs an agent out everywhere; all his clients but the one `by` which it is done are told.
-    pub(crate) fn log_out(
+    /// Logs an agent out everywhere, in the next steps; his clients are told.
+    pub(crate) fn log_out(&mut self, agent: AgentId, actor: &Actor, reason: Option<ReasonInfo>) {
+        if self.begin_logout(agent, actor, reason, None) {
+            self.jobs.enqueue(Job::Logout(agent));
+        }
+    }
+
+    /// From now on nobody offers him anything or acts for him. `false`: this is so already, or he is not logged in.
+    fn begin_logout(
         &mut self,
         agent: AgentId,
         actor: &Actor,
         reason: Option<ReasonInfo>,
-        by: Option<ClientRef>,
-    ) {
-        let info = self.agent_info(agent);
-        let Some(state) = self.agents.get_mut(&agent) else { return };
+        by: Option<Caller>,
+    ) -> bool {
+        let Some(state) = self.agents.get_mut(&agent).filter(|state| state.leaving.is_none()) else {
+            return false;
+        };
         if let Some(timer) = state.reconnect_timer.take() {
             self.timers.cancel(timer);
         }
-        // First nobody offers him anything more, then what he has goes back.
-        state.media.clear();
-        let handled: Vec<_> = state.handled.iter().copied().collect();
-        self.relist(agent);
-        let told = reason.clone().unwrap_or_else(|| server_reason("Logout", "the agent has logged out"));
-        self.withdraw_offers(agent, None, &told);
-        for key in handled {
-            self.leave(key, agent, InteractionOperation::Logout, actor, reason.clone());
-        }
+        state.leaving = Some(Box::new(Leaving { actor: actor.clone(), reason, by, logins: Vec::new() }));
+        let clients = state.clients.clone();
         self.unlist(agent);
+        for client in clients {
+            self.abandon_pulls(client, Some(agent));
+        }
+        true
+    }
+
+    /// Lets a login wait until the agent, and whoever is logged in on this client, is logged out. `false`: it need not.
+    pub(super) fn waits_for_logout(
+        &mut self,
+        caller: &Caller,
+        agent: AgentId,
+        request: &RequestAgentLogin,
+    ) -> bool {
+        let of_client = self.sessions.clients.get(&caller.client).and_then(|client| client.agent);
+        for agent in [Some(agent), of_client].into_iter().flatten() {
+            if let Some(leaving) = self.agents.get_mut(&agent).and_then(|state| state.leaving.as_mut()) {
+                leaving.logins.push((caller.clone(), request.clone()));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes the next part of what an agent has who is being logged out; in the end he is.
+    pub(super) fn log_out_on(&mut self, agent: AgentId) -> Progress {
+        let Some(leaving) = self.agents.get(&agent).and_then(|state| state.leaving.as_ref()) else {
+            return Progress::Done;
+        };
+        let (actor, reason) = (leaving.actor.clone(), leaving.reason.clone());
+        let most = self.slices.returned;
+        let told = reason.clone().unwrap_or_else(|| server_reason("Logout", "the agent has logged out"));
+        let withdrawn = self.withdraw_offers(agent, None, &told, most);
+        let handled = self.agents.get(&agent).into_iter().flat_map(|state| &state.handled);
+        let handled: Vec<_> = handled.take(most - withdrawn).copied().collect();
+        for key in &handled {
+            self.leave(*key, agent, InteractionOperation::Logout, &actor, reason.clone());
+        }
+        if withdrawn + handled.len() == most {
+            return Progress::GoesOn;
+        }
+        self.end_logout(agent);
+        Progress::Done
+    }
+
+    fn end_logout(&mut self, agent: AgentId) {
+        let info = self.agent_info(agent);
         self.wake.agents.remove(&agent);
+        let Some(leaving) = self.agents.get_mut(&agent).and_then(|state| state.leaving.take()) else {
+            return;
+        };
+        let Leaving { actor, reason, by, logins } = *leaving;
         let event = Event::EventAgentLogout(EventAgentLogout {
             agent: Some(AgentInfo { logged_in_at: 0, ..info }),
             reason: reason.clone(),
-            actor: Some(self.actor_info(actor)),
+            actor: Some(self.actor_info(&actor)),
         });
         self.report_agent(agent, event);
         let reason = reason.unwrap_or_else(|| server_reason("Logout", "the agent was logged out"));
-        self.dismiss_clients(agent, &reason, by);
+        self.dismiss_clients(agent, &reason, by.as_ref().map(|caller| caller.client));
         self.agents.remove(&agent);
+        if let Some(caller) = by {
+            self.answer_if_there(&caller, Event::EventAck(EventAck::default()));
+        }
+        for (caller, request) in logins {
+            self.carry_out_if_there(caller, Request::RequestAgentLogin(request));
+        }
     }
 
     /// The agent's clients no longer act for him; all but one are told.
@@ -83,7 +155,7 @@ impl Engine {
         let deadline = self.now.after(timeout);
         let Some(state) = self.agents.get_mut(&agent) else { return false };
         state.clients.retain(|other| *other != client);
-        if !state.clients.is_empty() {
+        if !state.clients.is_empty() || state.leaving.is_some() {
             return false;
         }
         state.reconnect_timer = Some(self.timers.set(deadline, Timer::Reconnect(agent)));
@@ -97,27 +169,30 @@ impl Engine {
             return;
         }
         let reason = server_reason("ConnectionLost", "the agent did not reconnect in time");
-        self.log_out(agent, &Actor::Server, Some(reason), None);
+        self.log_out(agent, &Actor::Server, Some(reason));
     }
 
-    /// Takes all open offers of an agent back, or those of a medium that he has removed; each goes to the strategy's next
-    /// choice. He has not declined them: the caller sees to it that he is not free.
+    /// Takes open offers of an agent back, or those of a medium that he has removed, `most` at once; each goes to the
+    /// strategy's next choice. He has not declined them: the caller sees to it that he is not free. Answers how many.
     pub(super) fn withdraw_offers(
         &mut self,
         agent: AgentId,
         media_type: Option<MediaTypeId>,
         reason: &ReasonInfo,
-    ) {
+        most: usize,
+    ) -> usize {
         let operation = match media_type {
             Some(_) => InteractionOperation::Revoke,
             None => InteractionOperation::Logout,
         };
-        let offered = self.agents.get(&agent).map(|state| state.offered.clone()).unwrap_or_default();
-        for key in offered {
+        let offered = self.agents.get(&agent).into_iter().flat_map(|state| &state.offered);
+        let is_meant = |key: &&InteractionKey| {
+            let row = self.interactions.get(**key);
+            row.is_some_and(|row| media_type.is_none_or(|media_type| row.media_type == media_type))
+        };
+        let offered: Vec<_> = offered.filter(is_meant).take(most).copied().collect();
+        for &key in &offered {
             let Some(row) = self.interactions.get(key) else { continue };
-            if media_type.is_some_and(|media_type| row.media_type != media_type) {
-                continue;
-            }
             let tickets: Vec<u64> =
                 row.invitations().iter().filter(|i| i.agent == agent).map(|i| i.ticket).collect();
             for ticket in tickets {
@@ -126,5 +201,6 @@ impl Engine {
             }
             self.offer(key);
         }
+        offered.len()
     }
 }

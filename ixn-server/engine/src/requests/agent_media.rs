@@ -44,7 +44,7 @@ pub(super) fn remove(engine: &mut Engine, caller: &Caller, request: &RequestRemo
         Event::EventMediaRemoved(EventMediaRemoved { agent, media_type_name, reason, actor })
     });
     let why = server_reason("MediaRemoved", "the agent has removed the medium");
-    engine.withdraw_offers(agent, Some(media_type), &why);
+    engine.withdraw_offers(agent, Some(media_type), &why, usize::MAX);
     Ok(Answer::ack())
 }
 

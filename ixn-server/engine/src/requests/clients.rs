@@ -1,20 +1,42 @@
 //! The ends of clients: connections that are gone, clients that read too slowly.
 
+use std::collections::VecDeque;
+
 use ixn_proto::server_envelope::Event;
 use ixn_proto::{ErrorCode, EventClientDisconnected};
 
+use super::jobs::{Job, Progress};
 use crate::engine::{Engine, Output};
 use crate::names::AgentId;
 use crate::sessions::{ClientRef, ConnectionId};
 use crate::wire::server_reason;
 
+/// Clients that are gone.
+#[derive(Debug)]
+pub(crate) struct Loss {
+    /// Who is yet to be forgotten.
+    gone: Option<Gone>,
+    /// Agents who have lost their last client by it, and have offers.
+    agents: VecDeque<AgentId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Gone {
+    Client(ClientRef),
+    Connection(ConnectionId),
+}
+
+impl Loss {
+    /// Whether it takes back what this agent is offered.
+    pub(crate) fn concerns(&self, agent: AgentId) -> bool {
+        self.agents.contains(&agent)
+    }
+}
+
 impl Engine {
     /// A connection is gone, and with it all its clients.
     pub(crate) fn disconnected(&mut self, connection: ConnectionId) {
-        self.forget_clients(&self.sessions.of_connection(connection));
-        self.sessions.connections.remove(&connection);
-        // Behind the answers to all that it has sent.
-        self.output(Output::Close { connection, reason: None });
+        self.lose(Gone::Connection(connection));
     }
 
     /// A client that reads too slowly has lost events: it is dropped and told so.
@@ -24,7 +46,7 @@ impl Engine {
             self.output(Output::Unsubscribe(client));
             return;
         }
-        self.forget_clients(&[client]);
+        self.forget_client(client);
         self.send(
             client,
             Event::EventClientDisconnected(EventClientDisconnected {
@@ -41,19 +63,53 @@ impl Engine {
         }
     }
 
-    /// Forgets logical clients: their subscriptions end, what they were being given returns, their agents may come back for
-    /// a while.
-    pub(super) fn forget_clients(&mut self, clients: &[ClientRef]) {
-        let lost: Vec<AgentId> = clients.iter().filter_map(|client| self.forget_client(*client)).collect();
-        // Only now, when nobody who is just as gone can be the next choice.
-        let reason = server_reason("AgentGone", "the agent's connection is gone");
-        for agent in lost {
-            self.withdraw_offers(agent, None, &reason);
-        }
+    /// Forgets a logical client: its subscriptions end, what it was being given returns, its agent may come back for a while.
+    pub(super) fn forget_client(&mut self, client: ClientRef) {
+        self.lose(Gone::Client(client));
     }
 
-    /// Answers the agent who has lost his last client by it.
-    fn forget_client(&mut self, client: ClientRef) -> Option<AgentId> {
+    fn lose(&mut self, gone: Gone) {
+        self.start(Job::Loss(Box::new(Loss { gone: Some(gone), agents: VecDeque::new() })));
+    }
+
+    /// Forgets the next of the clients that are gone; then takes back what their agents were offered.
+    pub(super) fn forget_on(&mut self, loss: &mut Loss) -> Progress {
+        match loss.gone {
+            Some(Gone::Client(client)) => loss.agents.extend(self.forget(client)),
+            Some(Gone::Connection(connection)) => {
+                let most = self.slices.clients;
+                let next: Vec<_> = self.sessions.of_connection(connection).take(most).collect();
+                loss.agents.extend(next.iter().filter_map(|client| self.forget(*client)));
+                if next.len() == most {
+                    return Progress::GoesOn;
+                }
+                self.sessions.connections.remove(&connection);
+                // Behind the answers to all that it has sent.
+                self.output(Output::Close { connection, reason: None });
+            }
+            None => {}
+        }
+        loss.gone = None;
+        // Only now, when nobody who is just as gone can be the next choice.
+        let reason = server_reason("AgentGone", "the agent's connection is gone");
+        let mut most = self.slices.returned;
+        while let Some(agent) = loss.agents.pop_front() {
+            let has_come_back = self.agents.get(&agent).is_some_and(|state| !state.clients.is_empty());
+            if has_come_back {
+                continue;
+            }
+            most -= self.withdraw_offers(agent, None, &reason, most);
+            if most == 0 {
+                // He may have more.
+                loss.agents.push_front(agent);
+                return Progress::GoesOn;
+            }
+        }
+        Progress::Done
+    }
+
+    /// Answers the agent who has lost his last client by it, and has offers.
+    fn forget(&mut self, client: ClientRef) -> Option<AgentId> {
         let registered = self.sessions.remove(client)?;
         self.jobs.forget(client);
         self.workbins.subscribers.forget(client);
@@ -63,6 +119,7 @@ impl Engine {
         if registered.available_agent.is_some() {
             self.announced_agent_gone(&registered);
         }
-        registered.agent.filter(|agent| self.agent_lost_client(*agent, client))
+        let agent = registered.agent.filter(|agent| self.agent_lost_client(*agent, client))?;
+        self.agents.get(&agent).filter(|state| !state.offered.is_empty()).map(|_| agent)
     }
 }

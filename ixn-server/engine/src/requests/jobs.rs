@@ -5,17 +5,21 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ixn_proto::ErrorCode;
 
+use super::clients::Loss;
 use super::find_interactions::Search;
 use super::pulls::PullId;
 use super::topics::Publication;
 use super::workbin_content::ContentPages;
 use super::{Refusal, Result};
 use crate::engine::{Engine, Output};
+use crate::names::AgentId;
 use crate::reporting::StatePages;
 use crate::sessions::ClientRef;
 
 /// About how large one envelope of a long answer becomes, in bytes: many clients take at most 4 MiB.
 pub(crate) const PAGE_BYTES: usize = 2 << 20;
+/// How many interactions an answer shows at most that is made in one step.
+pub(crate) const MAX_SHOWN: usize = 500;
 /// How many searches take turns.
 const SEARCHES_IN_TURN: usize = 16;
 /// How many of one client there may be, and how many in all.
@@ -34,23 +38,22 @@ pub(crate) enum Job {
     /// The full state for a reporting subscriber.
     State(Box<StatePages>),
     /// A pull that gives the agent what it has read.
-    Pull {
-        /// Who asked first.
-        client: ClientRef,
-        /// Which.
-        pull: PullId,
-    },
+    Pull(PullId),
+    /// An agent who is being logged out.
+    Logout(AgentId),
+    /// Clients that are gone.
+    Loss(Box<Loss>),
 }
 
 impl Job {
-    /// For whom it is done.
-    fn client(&self) -> ClientRef {
+    /// The client that asked for it and has only so many under way; none: it must be done in any case.
+    fn client(&self) -> Option<ClientRef> {
         match self {
-            Self::WorkbinContent(pages) => pages.caller.client,
-            Self::Search(search) => search.caller.client,
-            Self::Publication(publication) => publication.caller.client,
-            Self::State(pages) => pages.client,
-            Self::Pull { client, .. } => *client,
+            Self::WorkbinContent(pages) => Some(pages.caller.client),
+            Self::Search(search) => Some(search.caller.client),
+            Self::Publication(publication) => Some(publication.caller.client),
+            Self::State(pages) => Some(pages.client),
+            Self::Pull(_) | Self::Logout(_) | Self::Loss(_) => None,
         }
     }
 
@@ -62,9 +65,9 @@ impl Job {
         matches!(self, Self::Search(_))
     }
 
-    /// Whether it ends when its client is gone; a publication outlives its publisher, and a pull who asked first for it.
+    /// Whether it ends when its client is gone; a publication outlives its publisher.
     fn ends_with_client(&self) -> bool {
-        !matches!(self, Self::Publication(_) | Self::Pull { .. })
+        !matches!(self, Self::Publication(_))
     }
 }
 
@@ -97,6 +100,17 @@ impl Jobs {
         self.active.is_empty()
     }
 
+    /// Lets what nobody waits for begin in its turn.
+    pub(super) fn enqueue(&mut self, job: Job) {
+        self.count_in(job.client());
+        self.active.push_back(job);
+    }
+
+    /// Whether what this agent is offered is being taken back.
+    pub(crate) fn take_back_from(&self, agent: AgentId) -> bool {
+        self.active.iter().any(|job| matches!(job, Job::Loss(loss) if loss.concerns(agent)))
+    }
+
     /// Ends what is done for a client that is gone.
     pub(super) fn forget(&mut self, client: ClientRef) {
         self.end(client, Job::ends_with_client);
@@ -111,7 +125,7 @@ impl Jobs {
         if !self.of_client.contains_key(&client) {
             return;
         }
-        let ends = |job: &Job| job.client() == client && ends(job);
+        let ends = |job: &Job| job.client() == Some(client) && ends(job);
         let before = self.active.len() + self.waiting.len();
         self.active.retain(|job| !ends(job));
         self.waiting.retain(|job| !ends(job));
@@ -124,7 +138,7 @@ impl Jobs {
                 self.resting.insert(client, resting);
             }
         }
-        self.count_out(client, ended);
+        self.count_out(Some(client), ended);
     }
 
     fn let_searches_begin(&mut self) {
@@ -136,12 +150,14 @@ impl Jobs {
         }
     }
 
-    fn count_in(&mut self, client: ClientRef) {
+    fn count_in(&mut self, client: Option<ClientRef>) {
+        let Some(client) = client else { return };
         *self.of_client.entry(client).or_default() += 1;
         self.all += 1;
     }
 
-    fn count_out(&mut self, client: ClientRef, ended: usize) {
+    fn count_out(&mut self, client: Option<ClientRef>, ended: usize) {
+        let Some(client) = client else { return };
         self.all -= ended;
         if let Some(count) = self.of_client.get_mut(&client) {
             *count -= ended;
@@ -161,7 +177,8 @@ impl Engine {
     /// Begins what a request asks for, unless too much is under way; its first part is done now when it need not wait.
     pub(super) fn begin(&mut self, job: Job) -> Result<()> {
         let refused = |text: &str| Err(Refusal::new(ErrorCode::TooManyRequests, text));
-        if self.jobs.of_client.get(&job.client()).is_some_and(|count| *count >= MAX_OF_CLIENT) {
+        let of_client = job.client().and_then(|client| self.jobs.of_client.get(&client));
+        if of_client.is_some_and(|count| *count >= MAX_OF_CLIENT) {
             return refused(
                 "this client has too many searches and other long requests under way; wait for answers",
             );
@@ -199,12 +216,15 @@ impl Engine {
             Job::Search(search) => self.search_on(search),
             Job::Publication(publication) => self.publish_on(publication),
             Job::State(pages) => self.send_state_page(pages),
-            Job::Pull { pull, .. } => self.give_pulled(*pull),
+            Job::Pull(pull) => self.give_pulled(*pull),
+            Job::Logout(agent) => self.log_out_on(*agent),
+            Job::Loss(loss) => self.forget_on(loss),
         };
         let client = job.client();
         match progress {
             Progress::GoesOn => self.jobs.active.push_back(job),
             Progress::GoesOnWhenRead => {
+                let Some(client) = client else { return };
                 self.output(Output::AwaitDrain(client));
                 self.jobs.resting.entry(client).or_default().push(job);
             }

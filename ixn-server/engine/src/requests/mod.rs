@@ -4,7 +4,7 @@
 mod accept;
 mod agent_availability;
 mod agent_login;
-mod agent_logout;
+pub(crate) mod agent_logout;
 mod agent_media;
 mod agent_status;
 mod answering;
@@ -160,7 +160,7 @@ impl Engine {
                 client,
                 name: Arc::clone(&registered.name),
                 client_type: registered.client_type,
-                agent: registered.agent,
+                agent: self.acting_for(registered),
                 extension,
                 reference_id,
                 idempotency: idempotency(registered, &envelope.idempotency_key, &request)?,
@@ -194,6 +194,19 @@ impl Engine {
             }
             Err(refusal) => self.refuse(caller.client, caller.reference_id, &refusal),
         }
+    }
+
+    /// Carries a request out that has waited.
+    fn carry_out_if_there(&mut self, caller: Caller, request: Request) {
+        if let Some(registered) = self.still_registered(&caller) {
+            let agent = self.acting_for(registered);
+            self.carry_out(Caller { agent, ..caller }, request);
+        }
+    }
+
+    /// The agent for whom a client acts; none while he is being logged out.
+    fn acting_for(&self, client: &Client) -> Option<AgentId> {
+        client.agent.filter(|agent| self.agents.get(agent).is_none_or(|state| state.leaving.is_none()))
     }
 
     fn apply(&mut self, caller: &Caller, request: &Request) -> Result {
@@ -322,12 +335,9 @@ impl Engine {
                 }
             }
             Waiter::Pull { pull } => self.pulled_contents_arrived(key, pull),
-            Waiter::Request { mut caller, request } => {
+            Waiter::Request { caller, request } => {
                 // The client may have gone, or its agent, while the database was asked.
-                if let Some(registered) = self.still_registered(&caller) {
-                    caller.agent = registered.agent;
-                    self.carry_out(caller, *request);
-                }
+                self.carry_out_if_there(caller, *request);
             }
         }
     }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use ixn_proto::{ClientType, ErrorCode, KeyValueList, RequestPull};
 
+use super::jobs::MAX_SHOWN;
 use super::pulls::Pull;
 use super::{Answer, Caller, Refusal, Result, validation};
 use crate::commit::InteractionKey;
@@ -19,7 +20,7 @@ use crate::workbins::contents::PlaceId;
 /// The view that stands for a pull by id.
 const BY_ID: &str = "_system_";
 /// Interactions of one pull at most.
-const MAX_PULLED: usize = 1000;
+const MAX_PULLED: usize = MAX_SHOWN;
 /// Interactions of a view that one pull looks at most: those that time has made wrong and whose turn to go has not come yet
 /// are passed over.
 const MAX_LOOKED_AT: usize = 2 * MAX_PULLED;

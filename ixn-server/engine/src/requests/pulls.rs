@@ -199,10 +199,8 @@ impl Engine {
         while let Some(pull) = self.pulls.pulls.get_mut(&id) {
             let portion = pull.next_portion(self.slices.pulled);
             if portion.is_empty() {
-                if pull.missing.is_empty()
-                    && let Some(client) = pull.callers.first().map(|caller| caller.client)
-                {
-                    self.start(Job::Pull { client, pull: id });
+                if pull.missing.is_empty() {
+                    self.start(Job::Pull(id));
                 }
                 return;
             }
@@ -307,7 +305,7 @@ impl Engine {
             let mut interaction = self.properties(row);
             // A repeat leaves nothing out, but user data beyond a page; RequestGetInteractionProperties reads that.
             interaction.user_data = contents.remove(&key).filter(|_| bytes <= PAGE_BYTES);
-            bytes += interaction.encoded_len();
+            bytes += interaction.user_data.as_ref().map_or(0, |data| data.as_bytes().len());
             interactions.push(PulledInteraction { interaction: Some(interaction), session: None });
         }
         let number_of_interactions = interactions.len() as u32;

@@ -138,7 +138,7 @@ impl Engine {
 /// RequestUnregisterClient. Unregistering the connection itself ends it.
 pub(super) fn unregister(engine: &mut Engine, caller: &Caller) -> Result {
     engine.answer(caller, Event::EventAck(EventAck::default()));
-    engine.forget_clients(&[caller.client]);
+    engine.forget_client(caller.client);
     if caller.client.proxy_client_id == 0 {
         let connection = caller.client.connection;
         engine.output(Output::Close { connection, reason: None });
