@@ -2,6 +2,7 @@
 
 mod encode;
 mod errors;
+mod holders;
 mod lock;
 mod partitions;
 mod readers;
@@ -20,6 +21,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use self::errors::store_error;
+use self::holders::Held;
 use self::partitions::{COMMIT_LOG, Expiry, IDEMPOTENCY, Old, TABLES};
 use self::readers::Readers;
 use self::session::{Purpose, READ_TIME, Sessions, in_time, within};
@@ -89,6 +91,7 @@ struct Maintenance {
     /// `None` before the first use and after an error.
     connection: Option<Open<PgConnection>>,
     expiry: Expiry,
+    held: Held,
 }
 
 impl PostgresDatabase {
@@ -330,10 +333,14 @@ impl Database for PostgresDatabase {
             for table in TABLES {
                 partitions::make_room(&mut connection, table, newest).await?;
             }
-            partitions::trim(&mut connection, &COMMIT_LOG, &old_log, &mut Expiry::default()).await?;
-            partitions::trim(&mut connection, &IDEMPOTENCY, &old_keys, &mut maintenance.expiry).await
+            let log =
+                partitions::trim(&mut connection, &COMMIT_LOG, &old_log, &mut Expiry::default()).await?;
+            let keys =
+                partitions::trim(&mut connection, &IDEMPOTENCY, &old_keys, &mut maintenance.expiry).await?;
+            Ok(log.or(keys))
         };
-        in_time(MAINTAIN_TIME, "keeping the log's room", keep_room).await?;
+        let holder = in_time(MAINTAIN_TIME, "keeping the log's room", keep_room).await?;
+        maintenance.held.note(holder.as_ref());
         maintenance.connection = Some(connection);
         Ok(())
     }

@@ -7,6 +7,7 @@
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::errors::{code, store_error};
+use super::holders::Holder;
 use crate::StoreError;
 
 /// A table that is partitioned by ranges of commit numbers. Its partitions are named `TABLE_LOWER_UPPER`.
@@ -103,7 +104,20 @@ pub(super) async fn make_room(
     newest: i64,
 ) -> Result<(), StoreError> {
     loop {
-        let lower = end(&list(connection, table).await.map_err(store_error)?);
+        let partitions = list(connection, table).await.map_err(store_error)?;
+        if let Some(other) =
+            partitions.iter().find(|partition| partition.upper - partition.lower != table.numbers)
+        {
+            let text = format!(
+                "{} has {} numbers, those of this version have {}: another version made it before the first release, \
+                 and nothing carries it over; use a new database",
+                other.name,
+                other.upper - other.lower,
+                table.numbers
+            );
+            return Err(StoreError::Refused(text));
+        }
+        let lower = end(&partitions);
         if lower > newest.saturating_add(table.ahead) {
             return Ok(());
         }
@@ -148,13 +162,13 @@ pub(super) struct Expiry {
     last_seconds: i64,
 }
 
-/// Drops old partitions. What a long snapshot holds back is left for a later call.
+/// Drops old partitions. What somebody holds back is left for a later call; answers who.
 pub(super) async fn trim(
     connection: &mut PgConnection,
     table: &Table,
     old: &Old,
     expiry: &mut Expiry,
-) -> Result<(), StoreError> {
+) -> Result<Option<Holder>, StoreError> {
     for partition in list(connection, table).await.map_err(store_error)? {
         if partition.attached && !partition.detaching {
             let is_old = match old {
@@ -167,70 +181,72 @@ pub(super) async fn trim(
                 }
             };
             if !is_old {
-                return Ok(());
+                return Ok(None);
             }
         }
         match remove(connection, table, &partition).await {
-            Ok(true) => {}
-            Ok(false) => {
-                tracing::debug!(partition = partition.name, "in use by a long snapshot, dropped later");
-                return Ok(());
+            Ok(None) => {}
+            Ok(Some(holder)) => {
+                tracing::debug!(partition = partition.name, ?holder, "in use, dropped later");
+                return Ok(Some(holder));
             }
             Err(error) if code(&error) == Some("55P03") => {
                 tracing::debug!(partition = partition.name, "in use since a moment, dropped later");
-                return Ok(());
+                return Ok(None);
             }
             Err(error) => return Err(store_error(error)),
         }
     }
-    Ok(())
+    Ok(None)
 }
 
-/// Detaches a partition and drops it. `false`: it is in use, and perhaps detached already.
+/// Detaches a partition and drops it; answers who uses it, when somebody does. It is perhaps detached then.
 async fn remove(
     connection: &mut PgConnection,
     table: &Table,
     partition: &Partition,
-) -> Result<bool, sqlx::Error> {
+) -> Result<Option<Holder>, sqlx::Error> {
     if partition.attached {
-        if in_use(connection, table, partition).await? {
-            return Ok(false);
+        if let Some(holder) = holder(connection, table, partition).await? {
+            return Ok(Some(holder));
         }
         detach(connection, table, partition).await?;
     }
     // Asked (again) at the last moment: a detach takes its time.
-    if in_use(connection, table, partition).await? {
-        return Ok(false);
+    if let Some(holder) = holder(connection, table, partition).await? {
+        return Ok(Some(holder));
     }
     drop_detached(connection, partition).await?;
-    Ok(true)
+    Ok(None)
 }
 
-/// Whether a detach would have to wait: somebody uses the partition, or has used the table for more than a moment. Asked
+/// For whom a detach would have to wait: who uses the partition, or has used the table for more than a moment. Asked
 /// first because a wait that times out is an error in the server's log, every second for as long as a backup takes.
 ///
 /// A `pg_dump` counts from its connecting on: it fails when a table goes between its look at the catalog and its lock.
-async fn in_use(
+async fn holder(
     connection: &mut PgConnection,
     table: &Table,
     partition: &Partition,
-) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT EXISTS (
-           SELECT FROM pg_locks AS lock LEFT JOIN pg_stat_activity AS activity ON activity.pid = lock.pid
-           WHERE lock.granted AND lock.pid <> pg_backend_pid()
-             AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-             AND (lock.relation = to_regclass($1)
-                  OR lock.relation = to_regclass($2)
-                     AND coalesce(activity.xact_start, '-infinity') < clock_timestamp() - interval '1 s'))
-         OR EXISTS (
-           SELECT FROM pg_stat_activity
-           WHERE application_name = 'pg_dump' AND datname = current_database() AND pid <> pg_backend_pid())",
+) -> Result<Option<Holder>, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT lock.pid, coalesce(activity.application_name, '')
+         FROM pg_locks AS lock LEFT JOIN pg_stat_activity AS activity ON activity.pid = lock.pid
+         WHERE lock.granted AND lock.pid <> pg_backend_pid()
+           AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND (lock.relation = to_regclass($1)
+                OR lock.relation = to_regclass($2)
+                   AND coalesce(activity.xact_start, '-infinity') < clock_timestamp() - interval '1 s')
+         UNION ALL
+         SELECT pid, application_name FROM pg_stat_activity
+         WHERE application_name = 'pg_dump' AND datname = current_database() AND pid <> pg_backend_pid()
+         LIMIT 1",
     )
     .bind(&partition.name)
     .bind(table.name)
-    .fetch_one(connection)
-    .await
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok(Holder { pid: row.try_get(0)?, application: row.try_get(1)? })).transpose()
 }
 
 async fn last_expiry(

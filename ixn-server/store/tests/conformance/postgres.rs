@@ -283,6 +283,16 @@ async fn forgotten_keys_go_with_their_partition() {
     assert_eq!(first().await, 0);
 }
 
+#[tokio::test]
+async fn a_log_with_parts_of_another_size_is_refused_by_name() {
+    let place = PostgresPlace::create().await;
+    let database = place.open().await;
+    drop(take_over(&*database).await);
+    place.execute("ALTER TABLE commit_log_0_16384 RENAME TO commit_log_0_4096").await;
+    let Err(StoreError::Refused(text)) = database.take_over(0).await.map(drop) else { panic!() };
+    assert!(text.starts_with("commit_log_0_4096 has 4096 numbers, "), "{text}");
+}
+
 /// It would fail: it lists the tables, then locks what it has listed.
 #[tokio::test]
 async fn nothing_is_dropped_while_a_pg_dump_is_connected() {
