@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use ixn_settings::{ParseTimeSpanError, TimeSpan};
 
 use crate::commands;
-use crate::duration::duration;
 use crate::output::Output;
 use crate::server_address::server_address;
 
@@ -106,6 +106,11 @@ impl Command {
             Self::Submit(_) | Self::Agent(_) | Self::Stop(_) | Self::Move(_) | Self::Load(_) => false,
         }
     }
+}
+
+/// Reads a length of time, as in settings and configuration.
+pub(crate) fn duration(text: &str) -> Result<Duration, ParseTimeSpanError> {
+    text.parse::<TimeSpan>().map(Duration::from)
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ mod agent;
 mod arguments;
 mod commands;
 mod connection;
-mod duration;
 mod email;
 mod exit;
 mod first_contact;

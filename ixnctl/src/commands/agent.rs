@@ -10,8 +10,7 @@ use crate::agent::crew::{self, Plan, UntilEmpty};
 use crate::agent::interactive;
 use crate::agent::requests::Finish;
 use crate::agent::roster::Roster;
-use crate::arguments::Common;
-use crate::duration::duration;
+use crate::arguments::{Common, duration};
 use crate::exit::Failure;
 
 /// Logs in as an agent and works.

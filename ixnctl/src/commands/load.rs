@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::arguments::Common;
-use crate::duration::duration;
+use crate::arguments::{Common, duration};
 use crate::exit::Failure;
 use crate::load::configuration::configuration;
 use crate::load::pace::Rate;

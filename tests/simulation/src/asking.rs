@@ -73,7 +73,7 @@ impl World {
                 let mut request = RequestChangeProperties {
                     interaction_id: self.id_for(*who, *nth),
                     priority: *priority,
-                    is_online: online.filter(|_| matches!(who, Who::Media(_))),
+                    is_online: online.filter(|_| !matches!(who, Who::Desk(..))),
                     ..Default::default()
                 };
                 if let Some(invoice) = invoice {

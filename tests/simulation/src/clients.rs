@@ -98,7 +98,7 @@ impl World {
                 self.send_from(line, proxy_client_id, requests::login(agent, true), None);
             }
             Who::Reporter(nth) => self.watchers.entry(nth).or_default().lost_connection(),
-            Who::Media(_) => {}
+            Who::Media(_) | Who::Router(_) => {}
         }
     }
 

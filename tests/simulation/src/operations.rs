@@ -72,8 +72,9 @@ pub enum Op {
 }
 
 fn who(rng: &mut Rng) -> Who {
-    match rng.u8(0..5) {
+    match rng.u8(0..6) {
         0 => Who::Media(rng.usize(0..2)),
+        1 => Who::Router(rng.usize(0..2)),
         _ => {
             let agent = one_of_the_agents(rng);
             Who::Desk(agent, if agent == 1 { rng.usize(0..2) } else { 0 })

@@ -9,6 +9,7 @@ pub const PROXY: usize = 40;
 /// Agents from this one on work behind the proxy, and come directly only with their second desk.
 const FIRST_BEHIND_PROXY: usize = 2;
 const MEDIA_SERVERS: usize = 20;
+const ROUTERS: usize = 25;
 const REPORTERS: usize = 30;
 
 /// Who sends.
@@ -18,6 +19,8 @@ pub enum Who {
     Desk(usize, usize),
     /// A media server; the second one is behind the proxy.
     Media(usize),
+    /// A routing engine; the second one is behind the proxy.
+    Router(usize),
     /// A reporting engine; the second one is behind the proxy.
     Reporter(usize),
 }
@@ -25,13 +28,14 @@ pub enum Who {
 impl Who {
     fn everybody() -> impl Iterator<Item = Self> {
         let desks = (0..AGENTS.len()).flat_map(|agent| [Self::Desk(agent, 0), Self::Desk(agent, 1)]);
-        desks.chain((0..2).flat_map(|nth| [Self::Media(nth), Self::Reporter(nth)]))
+        desks.chain((0..2).flat_map(|nth| [Self::Media(nth), Self::Router(nth), Self::Reporter(nth)]))
     }
 
     fn number(self) -> usize {
         match self {
             Self::Desk(agent, _) => agent,
             Self::Media(nth) => MEDIA_SERVERS + nth,
+            Self::Router(nth) => ROUTERS + nth,
             Self::Reporter(nth) => REPORTERS + nth,
         }
     }
@@ -40,7 +44,7 @@ impl Who {
     pub fn line(self) -> (usize, u32) {
         let is_behind_proxy = match self {
             Self::Desk(agent, desk) => (agent >= FIRST_BEHIND_PROXY) != (desk == 1),
-            Self::Media(nth) | Self::Reporter(nth) => nth == 1,
+            Self::Media(nth) | Self::Router(nth) | Self::Reporter(nth) => nth == 1,
         };
         if is_behind_proxy { (PROXY, self.number() as u32 + 1) } else { (self.number(), 0) }
     }
@@ -55,6 +59,7 @@ impl Who {
         match self {
             Self::Desk(agent, _) => (format!("desk of {}", AGENTS[agent]), ClientType::AgentApplication),
             Self::Media(nth) => (format!("media server {nth}"), ClientType::MediaServer),
+            Self::Router(nth) => (format!("router {nth}"), ClientType::RoutingEngine),
             Self::Reporter(nth) => (format!("statistics {nth}"), ClientType::ReportingEngine),
         }
     }
