@@ -14,8 +14,9 @@ use tokio::sync::Notify;
 pub(crate) struct FakeDatabase {
     /// User data; none: the row is damaged.
     contents: BTreeMap<InteractionKey, Option<Bytes>>,
-    /// The log, all of it readable.
     log: Vec<LogRecord>,
+    /// The record of the log that cannot be read.
+    damaged: Option<CommitNumber>,
     /// Idempotency keys, as they were written.
     keys: Vec<IdempotencyRow>,
     /// How many rows each query for user data asked for.
@@ -32,6 +33,10 @@ impl FakeDatabase {
 
     pub(crate) fn with_log(log: Vec<LogRecord>) -> Self {
         Self { log, ..Self::default() }
+    }
+
+    pub(crate) fn with_damaged_log(log: Vec<LogRecord>, damaged: CommitNumber) -> Self {
+        Self { log, damaged: Some(damaged), ..Self::default() }
     }
 
     pub(crate) fn with_keys(keys: Vec<IdempotencyRow>) -> Self {
@@ -105,6 +110,9 @@ impl Database for FakeDatabase {
     }
 
     async fn log_after(&self, after: CommitNumber, _max_bytes: usize) -> Result<Vec<LogRecord>, StoreError> {
+        if self.damaged.is_some_and(|damaged| damaged > after) {
+            return Err(StoreError::Damaged("commit_log 2".to_owned()));
+        }
         Ok(self.log.iter().filter(|record| record.number > after).cloned().collect())
     }
 

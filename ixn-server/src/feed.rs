@@ -59,6 +59,10 @@ struct Subscriber {
 /// What the database will answer.
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
+/// The database has it, damaged or in a newer format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Unreadable;
+
 /// What a subscriber wants to hear now; it may change while its cursor goes on.
 type SharedFilter = Arc<Mutex<Arc<Subscription>>>;
 
@@ -169,7 +173,11 @@ impl Feed {
                 if commit >= until {
                     break;
                 }
-                let records = self.read_after(commit, until).await;
+                let Ok(records) = self.read_after(commit, until).await else {
+                    // What it misses nobody can tell it; how all is, the engine can.
+                    self.report_gap(&follower, EventNumber(self.newest_event.load(Ordering::Relaxed) + 1));
+                    return;
+                };
                 if let Some(first) = records.first().map(|record| record.first_event)
                     && follower.cursor.misses_events_before(first)
                 {
@@ -200,28 +208,35 @@ impl Feed {
                 return ring.records.get(position - 1).map(|record| record.number);
             }
         }
-        let found = self.ask(|| self.database.commit_before(event)).await;
+        let found = self.ask(|| self.database.commit_before(event)).await.unwrap_or_default();
         if found.is_none() {
-            let oldest = self.oldest_event().await;
+            let oldest = self.oldest_event().await.unwrap_or_default();
             self.report_gap(follower, oldest);
         }
         found
     }
 
-    async fn oldest_event(&self) -> EventNumber {
-        let (oldest, _) = self.ask(|| self.database.log_extent()).await;
+    async fn oldest_event(&self) -> Result<EventNumber, Unreadable> {
+        let (oldest, _) = self.ask(|| self.database.log_extent()).await?;
         let before = CommitNumber(oldest.0.saturating_sub(1));
-        let records = self.ask(|| self.database.log_after(before, 1)).await;
-        records.first().map(|record| record.first_event).unwrap_or_default()
+        let records = self.ask(|| self.database.log_after(before, 1)).await?;
+        Ok(records.first().map(|record| record.first_event).unwrap_or_default())
     }
 
-    /// Asks the database until it answers.
-    async fn ask<'a, T>(&self, question: impl Fn() -> Answer<'a, T>) -> T {
+    /// Asks the database until it answers, or has something that asking again does not mend.
+    async fn ask<'a, T>(&self, question: impl Fn() -> Answer<'a, T>) -> Result<T, Unreadable> {
         loop {
             match question().await {
                 Ok(answer) => {
                     self.outages.worked(Asking::Log);
-                    return answer;
+                    return Ok(answer);
+                }
+                Err(error @ (StoreError::Damaged(_) | StoreError::Newer(_))) => {
+                    tracing::error!(
+                        %error,
+                        "a part of the commit log cannot be read; who subscribes to it gets a gap and the full state instead"
+                    );
+                    return Err(Unreadable);
                 }
                 Err(error) => {
                     self.outages.failed(Asking::Log, &error);
@@ -242,7 +257,11 @@ impl Feed {
 
     /// Some of the log behind `commit`. The database may hold more than `until`, the newest commit that has been published:
     /// whose answers have not left is not told either.
-    async fn read_after(&self, commit: CommitNumber, until: CommitNumber) -> Vec<LogRecord> {
+    async fn read_after(
+        &self,
+        commit: CommitNumber,
+        until: CommitNumber,
+    ) -> Result<Vec<LogRecord>, Unreadable> {
         {
             let ring = self.ring.lock();
             let first = ring.records.front().map(|record| record.number);
@@ -254,12 +273,12 @@ impl Feed {
                     bytes += cost_bytes(record);
                     take
                 });
-                return records.cloned().collect();
+                return Ok(records.cloned().collect());
             }
         }
-        let mut records = self.ask(|| self.database.log_after(commit, READ_BYTES)).await;
+        let mut records = self.ask(|| self.database.log_after(commit, READ_BYTES)).await?;
         records.retain(|record| record.number <= until);
-        records
+        Ok(records)
     }
 
     /// Sends a commit's events that the subscriber has not heard. `false`: nobody listens any more.
@@ -393,8 +412,33 @@ mod tests {
     #[tokio::test]
     async fn a_commit_whose_answers_have_not_left_is_not_read_from_the_log() {
         let feed = feed(FakeDatabase::with_log((1..=3).map(record).collect()));
-        let records = feed.read_after(CommitNumber(0), CommitNumber(2)).await;
+        let records = feed.read_after(CommitNumber(0), CommitNumber(2)).await.unwrap();
         assert_eq!(records, [record(1), record(2)]);
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_to_what_cannot_be_read_gets_a_gap() {
+        let with_an_event = |number| LogRecord {
+            first_event: EventNumber(number),
+            last_event: EventNumber(number),
+            ..record(number)
+        };
+        let log = (1..=3).map(with_an_event).collect();
+        let database = FakeDatabase::with_damaged_log(log, CommitNumber(2));
+        let (driver, messages) = mpsc::channel();
+        let feed = Feed::new(Arc::new(database), driver, CommitNumber(3), Outages::default(), Tasks::here());
+        let (outbound, _unread) = ixn_sessions::outbound(ixn_sessions::Limits::default());
+        let client = ClientRef { connection: ConnectionId(1), proxy_client_id: 0 };
+        let filter = SharedFilter::default();
+        let cursor = Cursor::after(EventNumber(0));
+        let follower = Follower { client, cursor, served: Arc::default(), outbound, filter };
+        let followed = tokio::time::timeout(std::time::Duration::from_secs(30), feed.follow(follower)).await;
+        assert!(followed.is_ok(), "it reads on");
+        let told = messages.try_recv().unwrap();
+        assert!(
+            matches!(told, Message::Input(Input::ReportingGap { client: of, oldest_held: 1, .. }) if of == client),
+            "{told:?}"
+        );
     }
 
     #[tokio::test]
@@ -402,7 +446,7 @@ mod tests {
         let feed = feed(FakeDatabase::default());
         let held = RING_BYTES / cost_bytes(&record(1));
         feed.ring.lock().records.extend((1..=held as u64).map(record));
-        let records = feed.read_after(CommitNumber(0), CommitNumber(held as u64)).await;
+        let records = feed.read_after(CommitNumber(0), CommitNumber(held as u64)).await.unwrap();
         assert_eq!(records.first(), Some(&record(1)));
         assert!(records.len() <= READ_BYTES / cost_bytes(&record(1)) + 1, "{} of {held}", records.len());
     }
