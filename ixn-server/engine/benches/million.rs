@@ -133,10 +133,18 @@ impl Bench {
     /// Those who end with all that they have.
     fn leave(&mut self) {
         let held = self.held_by("alice");
+        // Twenty pulls whose user data never comes.
+        for _ in 0..20 {
+            let pull =
+                RequestPull { view_id: "all".into(), number_of_interactions: 500, ..Default::default() };
+            let input = self.server.input(DESKTOP, "", Request::RequestPull(pull));
+            self.server.engine.step(Milliseconds(self.server.now), input);
+            drop((self.server.engine.take_outputs(), self.server.engine.take_loads()));
+        }
         let mut steps = Steps::default();
         self.step(&mut steps, Input::Disconnected(DESKTOP.connection));
         self.rest(&mut steps);
-        steps.print(&format!("an agent who holds {held} loses his connection"));
+        steps.print(&format!("an agent who holds {held} loses his connection, 20 pulls of 500 under way"));
         let mut steps = Steps::default();
         self.step(&mut steps, Input::Connected(DESKTOP.connection));
         self.request(&mut steps, DESKTOP, "", register(ClientType::AgentApplication));

@@ -39,6 +39,8 @@ pub struct Client {
     pub principal: Principal,
     /// The agent that is logged in on it.
     pub agent: Option<AgentId>,
+    /// A login of its waits until this agent is logged out; what it sends waits behind it.
+    pub waits_for: Option<AgentId>,
     /// The agent of another server whom it has announced as available.
     pub available_agent: Option<AvailableAgent>,
     /// A media server that hears of property changes of what it submitted.

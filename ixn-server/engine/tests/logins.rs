@@ -83,11 +83,15 @@ fn who_has_much_is_logged_out_in_steps_in_which_he_gets_and_does_nothing() {
     let Some(Event::EventError(error)) = server.answer_to(alice, 2).event else { panic!() };
     assert_eq!(error.error_code(), ErrorCode::AgentNotLoggedIn);
     one_request(&mut server, next, 4, login("alice"));
-    assert!(server.sent.iter().all(|(_, envelope)| ![1, 4].contains(&envelope.reference_id)));
+    let not_ready =
+        RequestNotReadyForMedia { media_type_name: "email".into(), ..RequestNotReadyForMedia::default() };
+    one_request(&mut server, next, 5, Request::RequestNotReadyForMedia(not_ready));
+    assert!(server.sent.iter().all(|(_, envelope)| ![1, 4, 5].contains(&envelope.reference_id)));
     server.step(Input::Tick);
     assert!(matches!(server.answer_to(alice, 1).event, Some(Event::EventAck(_))));
     let Some(Event::EventAck(ack)) = server.answer_to(next, 4).event else { panic!() };
     assert!(!ack.agent_login.unwrap().resumed);
+    assert!(matches!(server.answer_to(next, 5).event, Some(Event::EventAck(_))), "it came behind the login");
     let reported = server.reported_since(before);
     let left = reported.iter().filter(|name| *name == "EventPartyRemoved").count();
     let logout = reported.iter().position(|name| name == "EventAgentLogout").unwrap();
@@ -142,6 +146,45 @@ fn a_connection_with_many_clients_is_forgotten_in_steps() {
     assert_eq!(server.refused(desktop, accept(&lost)), ErrorCode::UnknownTicket);
     let offers = server.events(desktop).len() + server.events(bob).len();
     assert_eq!(offers, 1, "it is offered again, once");
+}
+
+#[test]
+fn who_comes_back_before_his_lost_client_is_forgotten_resumes_without_its_offers() {
+    for option in ["true", "false", "force-logout"] {
+        let option = format!("options:\n  allow-multiple-agent-connections: {option}\n");
+        let mut server = Server::with(&CONFIGURATION.replace("options:\n", &option));
+        let media = server.connect("mail server", ClientType::MediaServer);
+        let proxy = server.connect("gateway", ClientType::Proxy);
+        let alice = ClientRef { proxy_client_id: 1, ..proxy };
+        server.register(alice, "alice", ClientType::AgentApplication);
+        server.ack(alice, login("alice"));
+        let id = server.submit(media, "invoice");
+        server.invitation_of(alice, &id);
+        let desktop = server.connect("alice's desktop", ClientType::AgentApplication);
+        server.engine.set_slices(Slices::of(1));
+        // The connection's own client is forgotten, alice's is not.
+        server.one_step(Input::Disconnected(proxy.connection));
+        one_request(&mut server, desktop, 1, login("alice"));
+        let Some(Event::EventAck(ack)) = server.answer_to(desktop, 1).event else { panic!("{option}") };
+        assert!(ack.agent_login.unwrap().resumed, "{option}");
+        server.step(Input::Tick);
+        let offer = server.invitation_of(desktop, &id);
+        server.ack(desktop, accept(&offer));
+    }
+}
+
+#[test]
+fn those_who_do_not_come_back_and_have_nothing_are_logged_out_at_once() {
+    let mut server = Server::start();
+    for name in ["alice", "bob", "carol"] {
+        let desktop = server.log_in(name);
+        server.disconnect(desktop);
+    }
+    let before = server.reported.len();
+    server.now += 61_000;
+    server.one_step(Input::Tick);
+    assert_eq!(server.reported_since(before), ["EventAgentLogout"; 3]);
+    assert!(!server.engine.has_more_work());
 }
 
 #[test]

@@ -377,6 +377,17 @@ fn a_client_that_is_gone_in_the_middle_of_a_pull_keeps_what_was_given() {
 }
 
 #[test]
+fn a_logout_in_the_middle_of_a_pull_ends_it_with_what_was_given() {
+    let (mut server, [_, alice], ids) = pull_in_the_middle();
+    server.ack(alice, Request::RequestAgentLogout(RequestAgentLogout::default()));
+    assert_eq!(pulled(server.answer_to(alice, 1000).event.unwrap()), ids[..32]);
+    server.ack(alice, login("alice"));
+    let repeat = server.ask_envelope(alice, Request::RequestPull(by_view(40)), "k");
+    assert!(repeat.repeated && pulled(repeat.event.unwrap()).is_empty(), "he handles nothing of it any more");
+    assert_eq!(pulled(server.ask(alice, Request::RequestPull(by_view(40)))).len(), 40, "all of it is back");
+}
+
+#[test]
 fn what_a_pull_must_not_ask_for_is_refused() {
     let mut server = server();
     let router = server.connect("router", ClientType::RoutingEngine);

@@ -40,6 +40,7 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAgent
     // What he will handle is assigned to him by his name.
     let words = &mut engine.vocabulary;
     words.labels.intern(words.configured.agents.name(agent))?;
+    engine.forget_gone_clients_of(agent);
     let resumed = engine.make_room(agent)?;
 
     let now = engine.now;
@@ -117,7 +118,7 @@ impl Engine {
     fn make_room(&mut self, agent: AgentId) -> Result<bool> {
         let Some(state) = self.agents.get(&agent) else { return Ok(false) };
         if state.clients.is_empty() {
-            // Those that he lost his connection with and that were not withdrawn yet.
+            // Those that he lost with his connection and that were not withdrawn yet.
             let reason = server_reason("AgentGone", "the agent's connection is gone");
             self.withdraw_offers(agent, None, &reason, usize::MAX);
             return Ok(true);

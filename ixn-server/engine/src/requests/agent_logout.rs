@@ -22,8 +22,8 @@ pub(crate) struct Leaving {
     reason: Option<ReasonInfo>,
     /// Whose request it was: he is answered, and not told.
     by: Option<Caller>,
-    /// Logins that came meanwhile; they are carried out behind it.
-    logins: Vec<(Caller, RequestAgentLogin)>,
+    /// Logins that came meanwhile, and what their clients sent behind them: they are carried out behind it.
+    waiting: Vec<(Caller, Request)>,
 }
 
 pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAgentLogout) -> Result {
@@ -35,10 +35,15 @@ pub(super) fn apply(engine: &mut Engine, caller: &Caller, request: &RequestAgent
 }
 
 impl Engine {
-    /// Logs an agent out everywhere, in the next steps; his clients are told.
+    /// Logs an agent out everywhere; his clients are told. One of many: what he has returns in the next steps.
     pub(crate) fn log_out(&mut self, agent: AgentId, actor: &Actor, reason: Option<ReasonInfo>) {
-        if self.begin_logout(agent, actor, reason, None) {
-            self.jobs.enqueue(Job::Logout(agent));
+        let has_nothing = self.agents.get(&agent).is_some_and(|state| state.total_load() == 0);
+        if !self.begin_logout(agent, actor, reason, None) {
+            return;
+        }
+        match has_nothing {
+            true => self.start(Job::Logout(agent)),
+            false => self.jobs.enqueue(Job::Logout(agent)),
         }
     }
 
@@ -56,7 +61,7 @@ impl Engine {
         if let Some(timer) = state.reconnect_timer.take() {
             self.timers.cancel(timer);
         }
-        state.leaving = Some(Box::new(Leaving { actor: actor.clone(), reason, by, logins: Vec::new() }));
+        state.leaving = Some(Box::new(Leaving { actor: actor.clone(), reason, by, waiting: Vec::new() }));
         let clients = state.clients.clone();
         self.unlist(agent);
         for client in clients {
@@ -74,31 +79,51 @@ impl Engine {
     ) -> bool {
         let of_client = self.sessions.clients.get(&caller.client).and_then(|client| client.agent);
         for agent in [Some(agent), of_client].into_iter().flatten() {
-            if let Some(leaving) = self.agents.get_mut(&agent).and_then(|state| state.leaving.as_mut()) {
-                leaving.logins.push((caller.clone(), request.clone()));
+            let request = Request::RequestAgentLogin(request.clone());
+            if self.leaving(agent).map(|leaving| leaving.waiting.push((caller.clone(), request))).is_some() {
+                if let Some(client) = self.sessions.clients.get_mut(&caller.client) {
+                    client.waits_for = Some(agent);
+                }
                 return true;
             }
         }
         false
     }
 
-    /// Takes the next part of what an agent has who is being logged out; in the end he is.
-    pub(super) fn log_out_on(&mut self, agent: AgentId) -> Progress {
+    fn leaving(&mut self, agent: AgentId) -> Option<&mut Leaving> {
+        self.agents.get_mut(&agent)?.leaving.as_deref_mut()
+    }
+
+    /// Lets a request wait behind a login of its client that waits; answers it when it need not.
+    pub(super) fn behind_login(&mut self, caller: Caller, request: Request) -> Option<(Caller, Request)> {
+        let agent = self.sessions.clients.get(&caller.client).and_then(|client| client.waits_for);
+        match agent.and_then(|agent| self.leaving(agent)) {
+            Some(leaving) => {
+                leaving.waiting.push((caller, request));
+                None
+            }
+            None => Some((caller, request)),
+        }
+    }
+
+    /// Takes the next part of what an agent has who is being logged out; in the end he is. Takes it off `most`.
+    pub(super) fn log_out_on(&mut self, agent: AgentId, most: &mut usize) -> Progress {
         let Some(leaving) = self.agents.get(&agent).and_then(|state| state.leaving.as_ref()) else {
             return Progress::Done;
         };
         let (actor, reason) = (leaving.actor.clone(), leaving.reason.clone());
-        let most = self.slices.returned;
         let told = reason.clone().unwrap_or_else(|| server_reason("Logout", "the agent has logged out"));
-        let withdrawn = self.withdraw_offers(agent, None, &told, most);
+        let withdrawn = self.withdraw_offers(agent, None, &told, *most);
         let handled = self.agents.get(&agent).into_iter().flat_map(|state| &state.handled);
-        let handled: Vec<_> = handled.take(most - withdrawn).copied().collect();
+        let handled: Vec<_> = handled.take(*most - withdrawn).copied().collect();
         for key in &handled {
             self.leave(*key, agent, InteractionOperation::Logout, &actor, reason.clone());
         }
-        if withdrawn + handled.len() == most {
+        *most -= withdrawn + handled.len();
+        if *most == 0 {
             return Progress::GoesOn;
         }
+        *most -= 1;
         self.end_logout(agent);
         Progress::Done
     }
@@ -109,7 +134,7 @@ impl Engine {
         let Some(leaving) = self.agents.get_mut(&agent).and_then(|state| state.leaving.take()) else {
             return;
         };
-        let Leaving { actor, reason, by, logins } = *leaving;
+        let Leaving { actor, reason, by, waiting } = *leaving;
         let event = Event::EventAgentLogout(EventAgentLogout {
             agent: Some(AgentInfo { logged_in_at: 0, ..info }),
             reason: reason.clone(),
@@ -119,11 +144,16 @@ impl Engine {
         let reason = reason.unwrap_or_else(|| server_reason("Logout", "the agent was logged out"));
         self.dismiss_clients(agent, &reason, by.as_ref().map(|caller| caller.client));
         self.agents.remove(&agent);
-        if let Some(caller) = by {
-            self.answer_if_there(&caller, Event::EventAck(EventAck::default()));
+        if let Some(caller) = by.filter(|caller| self.still_registered(caller).is_some()) {
+            self.answer(&caller, Event::EventAck(EventAck::default()));
         }
-        for (caller, request) in logins {
-            self.carry_out_if_there(caller, Request::RequestAgentLogin(request));
+        for (caller, _) in &waiting {
+            if let Some(client) = self.sessions.clients.get_mut(&caller.client) {
+                client.waits_for = None;
+            }
+        }
+        for (caller, request) in waiting {
+            self.carry_out_if_there(caller, request);
         }
     }
 

@@ -35,15 +35,6 @@ impl Engine {
         self.answer_envelope(caller, ServerEnvelope { event: Some(event), ..ServerEnvelope::default() });
     }
 
-    /// The same some steps later: the client may be gone, and has its answer remembered.
-    pub(super) fn answer_if_there(&mut self, caller: &Caller, event: Event) {
-        let envelope = ServerEnvelope { event: Some(event), ..ServerEnvelope::default() };
-        self.remember_answer(caller, &envelope);
-        if self.still_registered(caller).is_some() {
-            self.send_answer(caller, envelope);
-        }
-    }
-
     pub(super) fn answer_envelope(&mut self, caller: &Caller, envelope: ServerEnvelope) {
         self.remember_answer(caller, &envelope);
         self.send_answer(caller, envelope);

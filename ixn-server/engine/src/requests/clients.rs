@@ -36,6 +36,8 @@ impl Loss {
 impl Engine {
     /// A connection is gone, and with it all its clients.
     pub(crate) fn disconnected(&mut self, connection: ConnectionId) {
+        // From now on whoever is still known on it is as good as gone.
+        self.sessions.connections.remove(&connection);
         self.lose(Gone::Connection(connection));
     }
 
@@ -83,7 +85,6 @@ impl Engine {
                 if next.len() == most {
                     return Progress::GoesOn;
                 }
-                self.sessions.connections.remove(&connection);
                 // Behind the answers to all that it has sent.
                 self.output(Output::Close { connection, reason: None });
             }
@@ -106,6 +107,16 @@ impl Engine {
             }
         }
         Progress::Done
+    }
+
+    /// Forgets those clients of an agent whose connection is gone and whose turn to be forgotten has not come yet.
+    pub(super) fn forget_gone_clients_of(&mut self, agent: AgentId) {
+        let clients = self.agents.get(&agent).map(|state| state.clients.clone()).unwrap_or_default();
+        for client in clients {
+            if !self.sessions.connections.contains_key(&client.connection) {
+                self.forget(client);
+            }
+        }
     }
 
     /// Answers the agent who has lost his last client by it, and has offers.

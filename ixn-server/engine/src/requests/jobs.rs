@@ -203,21 +203,31 @@ impl Engine {
         }
     }
 
-    /// Does the next part of the job whose turn it is.
+    /// Does the next part of the job whose turn it is. Logouts of agents who have little are done several at once.
     pub(crate) fn work_on_jobs(&mut self) {
-        if let Some(job) = self.jobs.active.pop_front() {
-            self.work_on(job);
+        let mut most = self.slices.returned;
+        while let Some(job) = self.jobs.active.pop_front() {
+            let is_logout = matches!(job, Job::Logout(_));
+            self.work_on_part(job, &mut most);
+            if !is_logout || most == 0 {
+                break;
+            }
         }
     }
 
-    fn work_on(&mut self, mut job: Job) {
+    fn work_on(&mut self, job: Job) {
+        self.work_on_part(job, &mut self.slices.returned.clone());
+    }
+
+    /// The next part; what it returns of what agents had is taken off `most`.
+    fn work_on_part(&mut self, mut job: Job, most: &mut usize) {
         let progress = match &mut job {
             Job::WorkbinContent(pages) => self.send_workbin_page(pages),
             Job::Search(search) => self.search_on(search),
             Job::Publication(publication) => self.publish_on(publication),
             Job::State(pages) => self.send_state_page(pages),
             Job::Pull(pull) => self.give_pulled(*pull),
-            Job::Logout(agent) => self.log_out_on(*agent),
+            Job::Logout(agent) => self.log_out_on(*agent, most),
             Job::Loss(loss) => self.forget_on(loss),
         };
         let client = job.client();

@@ -175,6 +175,7 @@ impl Engine {
     /// Carries a request out; what needs user data that is not at hand is carried out again when it is. A repeat gets the
     /// first answer, also when that was given while this one waited.
     fn carry_out(&mut self, caller: Caller, request: Request) {
+        let Some((caller, request)) = self.behind_login(caller, request) else { return };
         if self.answered_before(&caller) {
             return;
         }

@@ -51,6 +51,8 @@ pub(crate) struct Pull {
     given: Vec<InteractionKey>,
     /// What those take in the answer.
     given_bytes: usize,
+    /// All user data is read, or nobody waits for it any more: what was chosen is given, or given up, a part a step.
+    gives: bool,
     /// A repeat: the agent has them already.
     again: bool,
 }
@@ -76,6 +78,7 @@ impl Pull {
             next: 0,
             given: Vec::new(),
             given_bytes: 0,
+            gives: false,
             again: false,
         }
     }
@@ -131,27 +134,16 @@ impl Pulls {
         }
     }
 
-    fn insert(&mut self, id: PullId, pull: Pull) {
+    fn list_callers(&mut self, id: PullId, pull: &Pull) {
         for caller in &pull.callers {
             self.by_client.insert((caller.client, id));
             if let Some((fingerprint, _)) = caller.idempotency {
                 self.by_key.insert(fingerprint.key_hash, id);
             }
         }
-        self.with_data.extend(pull.contents.keys().map(|key| (*key, id)));
-        self.pulls.insert(id, pull);
     }
 
-    fn remove(&mut self, id: PullId) -> Option<Pull> {
-        let pull = self.pulls.remove(&id)?;
-        self.unlist(id, &pull);
-        Some(pull)
-    }
-
-    fn unlist(&mut self, id: PullId, pull: &Pull) {
-        for key in pull.contents.keys() {
-            self.with_data.remove(&(*key, id));
-        }
+    fn unlist_callers(&mut self, id: PullId, pull: &Pull) {
         for caller in &pull.callers {
             self.by_client.remove(&(caller.client, id));
             if let Some((fingerprint, _)) = caller.idempotency {
@@ -190,16 +182,18 @@ impl Engine {
                 self.change_unsaved(*key, |row| row.state = State::Cached);
             }
         }
-        self.pulls.insert(id, pull);
+        self.pulls.list_callers(id, &pull);
+        self.pulls.pulls.insert(id, pull);
         self.read_for_pull(id);
     }
 
     /// Asks for the next portions of user data, and begins to give when nothing more is to be read.
     fn read_for_pull(&mut self, id: PullId) {
-        while let Some(pull) = self.pulls.pulls.get_mut(&id) {
+        while let Some(pull) = self.pulls.pulls.get_mut(&id).filter(|pull| !pull.gives) {
             let portion = pull.next_portion(self.slices.pulled);
             if portion.is_empty() {
                 if pull.missing.is_empty() {
+                    pull.gives = true;
                     self.start(Job::Pull(id));
                 }
                 return;
@@ -238,23 +232,24 @@ impl Engine {
         self.read_for_pull(id);
     }
 
-    /// All user data is read: gives the agent the next of what was chosen and is still to be had, and answers when he has
-    /// all of it.
+    /// Gives the agent the next of what was chosen and is still to be had, and answers when he has all of it; when nobody waits
+    /// for it any more, gives it up.
     pub(super) fn give_pulled(&mut self, id: PullId) -> Progress {
         let Some(mut pull) = self.pulls.pulls.remove(&id) else { return Progress::Done };
         if pull.again {
             pull.given = std::mem::take(&mut pull.chosen);
         }
-        if pull.next == 0 && !pull.again {
+        let is_abandoned = pull.callers.is_empty();
+        if pull.next == 0 && !pull.again && !is_abandoned {
             self.remember_pull(&pull);
         }
         let slice: Vec<_> = pull.chosen.iter().skip(pull.next).take(self.slices.pulled).copied().collect();
-        for key in slice {
+        for &key in &slice {
             pull.next += 1;
             if self.pulls.chosen_by.get(&key) != Some(&id) {
                 continue;
             }
-            if pull.given_bytes > PAGE_BYTES || pull.next > pull.asked {
+            if is_abandoned || pull.given_bytes > PAGE_BYTES || pull.next > pull.asked {
                 self.give_up(key);
                 continue;
             }
@@ -264,12 +259,17 @@ impl Engine {
             pull.given_bytes += properties + pull.contents.get(&key).map_or(0, |data| data.as_bytes().len());
             pull.given.push(key);
         }
-        if pull.next < pull.chosen.len() {
+        // A long answer takes a step of its own.
+        let is_long = pull.chosen.len() > self.slices.pulled;
+        if pull.next < pull.chosen.len() || (is_long && !slice.is_empty()) {
             self.pulls.pulls.insert(id, pull);
             return Progress::GoesOn;
         }
-        self.pulls.unlist(id, &pull);
-        self.answer_pull(pull);
+        for key in pull.contents.keys() {
+            self.pulls.with_data.remove(&(*key, id));
+        }
+        self.pulls.unlist_callers(id, &pull);
+        self.answer_pull(&mut pull);
         Progress::Done
     }
 
@@ -293,32 +293,34 @@ impl Engine {
         self.remember_answer(&caller.clone(), &ServerEnvelope { event, ..ServerEnvelope::default() });
     }
 
-    /// Answers with what the agent has been given and still handles, as it is now.
-    fn answer_pull(&mut self, pull: Pull) {
-        let Pull { callers, agent, view_id, given, mut contents, again, .. } = pull;
-        let mut interactions = Vec::with_capacity(given.len());
+    /// Answers whoever waits for it with what the agent has been given and still handles, as it is now.
+    fn answer_pull(&mut self, pull: &mut Pull) {
+        if pull.callers.is_empty() {
+            return;
+        }
+        let mut interactions = Vec::with_capacity(pull.given.len());
         let mut bytes = 0;
-        for key in given {
-            let Some(row) = self.interactions.get(key).filter(|row| row.is_handled_by(agent)) else {
+        for key in &pull.given {
+            let Some(row) = self.interactions.get(*key).filter(|row| row.is_handled_by(pull.agent)) else {
                 continue;
             };
             let mut interaction = self.properties(row);
-            // A repeat leaves nothing out, but user data beyond a page; RequestGetInteractionProperties reads that.
-            interaction.user_data = contents.remove(&key).filter(|_| bytes <= PAGE_BYTES);
+            // Nothing is left out, but user data beyond a page: that of a repeat, or what has grown meanwhile.
+            interaction.user_data = pull.contents.get(key).filter(|_| bytes <= PAGE_BYTES).cloned();
             bytes += interaction.user_data.as_ref().map_or(0, |data| data.as_bytes().len());
             interactions.push(PulledInteraction { interaction: Some(interaction), session: None });
         }
         let number_of_interactions = interactions.len() as u32;
         let pulled = EventPulledInteractions {
-            view_id,
+            view_id: pull.view_id.clone(),
             interactions,
             number_of_interactions,
             ..EventPulledInteractions::default()
         };
         let event = Some(Event::EventPulledInteractions(pulled));
         let mut answer = ServerEnvelope { event, ..ServerEnvelope::default() };
-        for (position, caller) in callers.iter().enumerate() {
-            answer.repeated = again || position > 0;
+        for (position, caller) in std::mem::take(&mut pull.callers).iter().enumerate() {
+            answer.repeated = pull.again || position > 0;
             self.send_answer_to(caller, &mut answer);
         }
     }
@@ -377,7 +379,12 @@ impl Engine {
         let range = (client, PullId::MIN)..=(client, PullId::MAX);
         let ids: Vec<PullId> = self.pulls.by_client.range(range).map(|(_, id)| *id).collect();
         for id in ids {
-            let Some(mut pull) = self.pulls.remove(id) else { continue };
+            let Some(mut pull) = self.pulls.pulls.remove(&id) else { continue };
+            self.pulls.unlist_callers(id, &pull);
+            if agent.is_some() && pull.next > 0 {
+                // It is carried out, as far as it came.
+                self.answer_pull(&mut pull);
+            }
             let (gone, stay) = pull.callers.into_iter().partition(|caller| caller.client == client);
             pull.callers = stay;
             if agent.is_some() {
@@ -389,15 +396,17 @@ impl Engine {
                     self.refuse(caller.client, caller.reference_id, &refusal);
                 }
             }
-            if pull.callers.is_empty() {
-                let chosen = pull.chosen.into_iter();
-                for key in chosen.filter(|key| self.pulls.chosen_by.get(key) == Some(&id)).collect::<Vec<_>>()
-                {
-                    self.give_up(key);
-                }
-                continue;
+            let gives = pull.gives;
+            let is_abandoned = pull.callers.is_empty();
+            if is_abandoned {
+                pull.missing.clear();
+                pull.gives = true;
             }
-            self.pulls.insert(id, pull);
+            self.pulls.list_callers(id, &pull);
+            self.pulls.pulls.insert(id, pull);
+            if is_abandoned && !gives {
+                self.jobs.enqueue(Job::Pull(id));
+            }
         }
     }
 }

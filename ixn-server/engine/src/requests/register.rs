@@ -103,6 +103,7 @@ impl Engine {
                 client_type,
                 principal: Principal { name },
                 agent: None,
+                waits_for: None,
                 available_agent: None,
                 wants_property_changes: client_type == ClientType::MediaServer
                     && validation::is_switched_on(extension, "event_properties_changed"),

@@ -7,11 +7,12 @@ const TELL_AFTER: Duration = Duration::from_secs(5 * 60);
 /// One that goes on is told again.
 const TELL_AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// Somebody else's connection that uses an old partition, or a `pg_dump`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Somebody else who uses an old partition, or a `pg_dump`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Holder {
-    /// PostgreSQL's process.
-    pub(super) pid: i32,
+    /// PostgreSQL's process; a prepared transaction has none.
+    pub(super) pid: Option<i32>,
+    /// What it calls itself; empty when that is not known.
     pub(super) application: String,
 }
 
@@ -37,8 +38,9 @@ impl Held {
                 pid,
                 application,
                 minutes = long.as_secs() / 60,
-                "old parts of the commit log and of the idempotency keys cannot be dropped: '{application}' uses them (process {pid} of \
-                 PostgreSQL); they grow until it ends, or until somebody ends it: SELECT pg_terminate_backend({pid})"
+                "old parts of the commit log and of the idempotency keys cannot be dropped, and grow: somebody uses them, or is \
+                 pg_dump; end what should not last so long (pg_stat_activity has its pid, pg_terminate_backend ends it, \
+                 pg_prepared_xacts lists prepared transactions)"
             ),
             (Some(Notice::Over(long)), _) => {
                 tracing::info!(

@@ -192,7 +192,7 @@ pub(super) async fn trim(
             }
             Err(error) if code(&error) == Some("55P03") => {
                 tracing::debug!(partition = partition.name, "in use since a moment, dropped later");
-                return Ok(None);
+                return Ok(Some(Holder::default()));
             }
             Err(error) => return Err(store_error(error)),
         }
@@ -230,9 +230,10 @@ async fn holder(
     partition: &Partition,
 ) -> Result<Option<Holder>, sqlx::Error> {
     let row = sqlx::query(
-        "SELECT lock.pid, coalesce(activity.application_name, '')
+        "SELECT lock.pid,
+                CASE WHEN lock.pid IS NULL THEN 'a prepared transaction' ELSE coalesce(activity.application_name, '') END
          FROM pg_locks AS lock LEFT JOIN pg_stat_activity AS activity ON activity.pid = lock.pid
-         WHERE lock.granted AND lock.pid <> pg_backend_pid()
+         WHERE lock.granted AND lock.pid IS DISTINCT FROM pg_backend_pid()
            AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
            AND (lock.relation = to_regclass($1)
                 OR lock.relation = to_regclass($2)
