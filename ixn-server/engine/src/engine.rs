@@ -269,6 +269,7 @@ impl Engine {
     pub fn step(&mut self, now: Milliseconds, input: Input) {
         self.now = self.now.max(now);
         self.timers.advance(self.now);
+        self.pulls.step();
         let has_nothing_else_to_do = matches!(input, Input::Tick);
         self.fire_timers();
         match input {

@@ -187,6 +187,85 @@ fn those_who_do_not_come_back_and_have_nothing_are_logged_out_at_once() {
     assert!(!server.engine.has_more_work());
 }
 
+/// Alice is being logged out on one desktop, step by step, with two interactions.
+fn logout_in_the_middle(text: &str) -> (Server, ClientRef, Vec<String>) {
+    let mut server = Server::with(text);
+    server.engine.set_slices(Slices::of(1));
+    let media = server.connect("mail server", ClientType::MediaServer);
+    let alice = server.log_in("alice");
+    let ids: Vec<String> = (0..2).map(|_| server.submit(media, "invoice")).collect();
+    for id in &ids {
+        let offer = server.invitation_of(alice, id);
+        server.ack(alice, accept(&offer));
+    }
+    let proxy = server.connect("gateway", ClientType::Proxy);
+    one_request(&mut server, alice, 1, Request::RequestAgentLogout(RequestAgentLogout::default()));
+    (server, proxy, ids)
+}
+
+fn register_request(name: &str) -> Request {
+    Request::RequestRegisterClient(RequestRegisterClient {
+        client_name: name.into(),
+        client_type: ClientType::AgentApplication as i32,
+        ..RequestRegisterClient::default()
+    })
+}
+
+#[test]
+fn a_login_that_waits_ends_with_its_connection() {
+    let force = "options:\n  allow-multiple-agent-connections: force-logout\n";
+    let (mut server, proxy, _) = logout_in_the_middle(&CONFIGURATION.replace("options:\n", force));
+    let [first, second] = [1, 2].map(|proxy_client_id| ClientRef { proxy_client_id, ..proxy });
+    for (client, name) in [(first, "first"), (second, "second")] {
+        one_request(&mut server, client, 10, register_request(name));
+        one_request(&mut server, client, 11, login("alice"));
+    }
+    server.one_step(Input::Disconnected(proxy.connection));
+    server.step(Input::Tick);
+    assert!(server.sent.iter().all(|(_, envelope)| envelope.reference_id != 11), "{:?}", server.sent);
+    let desktop = server.connect("alice's desktop", ClientType::AgentApplication);
+    assert!(!server.ack(desktop, login("alice")).agent_login.unwrap().resumed, "nobody logged in");
+}
+
+#[test]
+fn a_client_that_leaves_takes_its_waiting_login_along() {
+    let (mut server, proxy, _) = logout_in_the_middle(CONFIGURATION);
+    let client = ClientRef { proxy_client_id: 1, ..proxy };
+    one_request(&mut server, client, 10, register_request("desk"));
+    one_request(&mut server, client, 11, login("alice"));
+    one_request(&mut server, client, 12, Request::RequestUnregisterClient(Default::default()));
+    one_request(&mut server, client, 13, register_request("desk"));
+    one_request(&mut server, client, 14, login("bob"));
+    server.step(Input::Tick);
+    for reference_id in [12, 13, 14] {
+        let answer = server.answer_to(client, reference_id).event;
+        assert!(matches!(answer, Some(Event::EventAck(_))), "{reference_id}: {answer:?}");
+    }
+    assert!(server.sent.iter().all(|(_, envelope)| envelope.reference_id != 11));
+}
+
+#[test]
+fn what_was_sent_before_a_login_does_not_wait_behind_it() {
+    let (mut server, proxy, ids) = logout_in_the_middle(CONFIGURATION);
+    server.engine.keep_contents(0);
+    server.loads_are_held = true;
+    let media = ClientRef { proxy_client_id: 1, ..proxy };
+    let register = RequestRegisterClient {
+        client_name: "gateway".into(),
+        client_type: ClientType::Proxy as i32,
+        ..RequestRegisterClient::default()
+    };
+    one_request(&mut server, media, 10, Request::RequestRegisterClient(register));
+    let get = RequestGetInteractionProperties { interaction_id: ids[1].clone() };
+    one_request(&mut server, media, 11, Request::RequestGetInteractionProperties(get));
+    one_request(&mut server, media, 12, login("alice"));
+    server.held_loads.extend(server.engine.take_loads());
+    let loaded = server.loaded();
+    server.one_step(loaded);
+    assert!(matches!(server.answer_to(media, 11).event, Some(Event::EventInteractionProperties(_))));
+    assert!(server.sent.iter().all(|(_, envelope)| envelope.reference_id != 12), "the login waits");
+}
+
 #[test]
 fn a_second_login_by_force_takes_the_first_one_away_with_its_offers() {
     let force = "options:\n  allow-multiple-agent-connections: force-logout\n";

@@ -388,6 +388,24 @@ fn a_logout_in_the_middle_of_a_pull_ends_it_with_what_was_given() {
 }
 
 #[test]
+fn what_a_logout_gave_up_may_be_pulled_at_once() {
+    let (mut server, media) = slow_server();
+    let alice = server.log_in("alice");
+    let id = archived(&mut server, media, 1);
+    let ask = |server: &mut Server, reference_id, request| {
+        let envelope = ClientEnvelope { reference_id, request: Some(request), ..ClientEnvelope::default() };
+        server.one_step(ixn_engine::Input::Request(alice.connection, Box::new(envelope)));
+    };
+    ask(&mut server, 1001, Request::RequestPull(by_view(1)));
+    ask(&mut server, 1002, Request::RequestAgentLogout(RequestAgentLogout::default()));
+    ask(&mut server, 1003, login("alice"));
+    ask(&mut server, 1004, Request::RequestPull(by_view(1)));
+    server.held_loads.extend(server.engine.take_loads());
+    server.deliver_loads();
+    assert_eq!(pulled(server.answer_to(alice, 1004).event.unwrap()), [id]);
+}
+
+#[test]
 fn what_a_pull_must_not_ask_for_is_refused() {
     let mut server = server();
     let router = server.connect("router", ClientType::RoutingEngine);

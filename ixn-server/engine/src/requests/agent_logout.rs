@@ -94,15 +94,24 @@ impl Engine {
         self.agents.get_mut(&agent)?.leaving.as_deref_mut()
     }
 
-    /// Lets a request wait behind a login of its client that waits; answers it when it need not.
+    /// Lets a request wait behind a login of its client that waits; answers it when it need not. A client that leaves does
+    /// not wait: what it sent before dies with it.
     pub(super) fn behind_login(&mut self, caller: Caller, request: Request) -> Option<(Caller, Request)> {
-        let agent = self.sessions.clients.get(&caller.client).and_then(|client| client.waits_for);
-        match agent.and_then(|agent| self.leaving(agent)) {
+        let leaves = matches!(request, Request::RequestUnregisterClient(_));
+        let client = self.sessions.clients.get(&caller.client).filter(|_| !leaves);
+        match client.and_then(|client| client.waits_for).and_then(|agent| self.leaving(agent)) {
             Some(leaving) => {
                 leaving.waiting.push((caller, request));
                 None
             }
             None => Some((caller, request)),
+        }
+    }
+
+    /// A client is gone whose login waits for this agent's logout.
+    pub(super) fn forget_waiting(&mut self, client: ClientRef, agent: AgentId) {
+        if let Some(leaving) = self.leaving(agent) {
+            leaving.waiting.retain(|(caller, _)| caller.client != client);
         }
     }
 
@@ -153,7 +162,9 @@ impl Engine {
             }
         }
         for (caller, request) in waiting {
-            self.carry_out_if_there(caller, request);
+            if let Some(caller) = self.who_waited(caller) {
+                self.take_up(caller, request);
+            }
         }
     }
 

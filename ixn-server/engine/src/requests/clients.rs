@@ -126,6 +126,9 @@ impl Engine {
         self.workbins.subscribers.forget(client);
         self.topics.forget(client);
         self.abandon_pulls(client, None);
+        if let Some(agent) = registered.waits_for {
+            self.forget_waiting(client, agent);
+        }
         self.output(Output::Unsubscribe(client));
         if registered.available_agent.is_some() {
             self.announced_agent_gone(&registered);

@@ -167,7 +167,7 @@ impl Engine {
             })
         });
         match caller {
-            Ok(caller) => self.carry_out(caller, request),
+            Ok(caller) => self.take_up(caller, request),
             Err(refusal) => self.refuse(client, reference_id, &refusal),
         }
     }
@@ -175,7 +175,6 @@ impl Engine {
     /// Carries a request out; what needs user data that is not at hand is carried out again when it is. A repeat gets the
     /// first answer, also when that was given while this one waited.
     fn carry_out(&mut self, caller: Caller, request: Request) {
-        let Some((caller, request)) = self.behind_login(caller, request) else { return };
         if self.answered_before(&caller) {
             return;
         }
@@ -197,12 +196,17 @@ impl Engine {
         }
     }
 
-    /// Carries a request out that has waited.
-    fn carry_out_if_there(&mut self, caller: Caller, request: Request) {
-        if let Some(registered) = self.still_registered(&caller) {
-            let agent = self.acting_for(registered);
-            self.carry_out(Caller { agent, ..caller }, request);
+    /// Carries a request out in its turn: behind a login of its client that waits.
+    fn take_up(&mut self, caller: Caller, request: Request) {
+        if let Some((caller, request)) = self.behind_login(caller, request) {
+            self.carry_out(caller, request);
         }
+    }
+
+    /// Who waited, if he is still there, for whom he acts now.
+    fn who_waited(&self, caller: Caller) -> Option<Caller> {
+        let agent = self.acting_for(self.still_registered(&caller)?);
+        Some(Caller { agent, ..caller })
     }
 
     /// The agent for whom a client acts; none while he is being logged out.
@@ -320,9 +324,10 @@ impl Engine {
         self.interactions.find(&self.vocabulary, id)
     }
 
-    /// The caller's client, unless it is gone or another one has registered in its place.
+    /// The caller's client, unless it is gone, with its connection or without, or another one has registered in its place.
     fn still_registered(&self, caller: &Caller) -> Option<&Client> {
-        let registered = self.sessions.clients.get(&caller.client);
+        let is_connected = self.sessions.connections.contains_key(&caller.client.connection);
+        let registered = self.sessions.clients.get(&caller.client).filter(|_| is_connected);
         registered.filter(|client| Arc::ptr_eq(&client.name, &caller.name))
     }
 
@@ -338,7 +343,9 @@ impl Engine {
             Waiter::Pull { pull } => self.pulled_contents_arrived(key, pull),
             Waiter::Request { caller, request } => {
                 // The client may have gone, or its agent, while the database was asked.
-                self.carry_out_if_there(caller, *request);
+                if let Some(caller) = self.who_waited(caller) {
+                    self.carry_out(caller, *request);
+                }
             }
         }
     }

@@ -112,9 +112,16 @@ pub(crate) struct Pulls {
     with_data: BTreeSet<(InteractionKey, PullId)>,
     by_client: BTreeSet<(ClientRef, PullId)>,
     by_key: BTreeMap<u128, PullId>,
+    /// How many were given up in this step.
+    given_up_at_once: usize,
 }
 
 impl Pulls {
+    /// A step begins.
+    pub(crate) fn step(&mut self) {
+        self.given_up_at_once = 0;
+    }
+
     /// An interaction went elsewhere: the pull that chose it does without.
     pub(crate) fn lose(&mut self, key: InteractionKey) {
         self.chosen_by.remove(&key);
@@ -405,7 +412,14 @@ impl Engine {
             self.pulls.list_callers(id, &pull);
             self.pulls.pulls.insert(id, pull);
             if is_abandoned && !gives {
-                self.jobs.enqueue(Job::Pull(id));
+                // A little of it at once: the agent may be back with the next request.
+                match self.pulls.given_up_at_once < self.slices.returned {
+                    true => {
+                        self.pulls.given_up_at_once += self.slices.pulled;
+                        self.start(Job::Pull(id));
+                    }
+                    false => self.jobs.enqueue(Job::Pull(id)),
+                }
             }
         }
     }
