@@ -21,14 +21,17 @@ use setup::{
     register,
 };
 
-/// Steps between two commits, as under load.
+/// Steps between two commits, as under load, and the time: a commit begins when the one before is durable.
 const BATCH: usize = 200;
+const COMMIT_EVERY: Duration = Duration::from_millis(2);
 /// How many interactions' user data one step takes in, as the server reads it.
 const LOADED: usize = 64;
 
 struct Bench {
     server: Server,
     since_commit: usize,
+    /// Processor time of this thread at the last commit.
+    committed_at: Duration,
 }
 
 /// How long steps took.
@@ -110,7 +113,7 @@ impl Bench {
             drop(self.server.engine.take_outputs());
         }
         self.since_commit += 1;
-        if self.since_commit >= BATCH {
+        if self.since_commit >= BATCH || busy() - self.committed_at >= COMMIT_EVERY {
             self.commit();
         }
     }
@@ -118,6 +121,7 @@ impl Bench {
     fn commit(&mut self) {
         self.since_commit = 0;
         self.server.commit();
+        self.committed_at = busy();
     }
 
     fn request(&mut self, steps: &mut Steps, client: ClientRef, key: &str, request: Request) {
@@ -179,7 +183,8 @@ impl Bench {
 
 fn main() {
     let queued: usize = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(1_000_000);
-    let mut bench = Bench { server: Server::start(CONFIGURATION, &[]), since_commit: 0 };
+    let mut bench =
+        Bench { server: Server::start(CONFIGURATION, &[]), since_commit: 0, committed_at: busy() };
     let empty = resident_mib();
     let mut steps = Steps::default();
     for n in 0..queued {
