@@ -65,16 +65,31 @@ fn one_request(server: &mut Server, client: ClientRef, reference_id: u64, reques
     server.one_step(Input::Request(client.connection, Box::new(envelope)));
 }
 
-#[test]
-fn who_has_much_is_logged_out_in_steps_in_which_he_gets_and_does_nothing() {
-    let mut server = Server::start();
+/// Alice has two interactions, and whatever concerns many is done one by one.
+fn alice_with_two(text: &str) -> (Server, ClientRef, Vec<String>) {
+    let mut server = Server::with(text);
     server.engine.set_slices(Slices::of(1));
     let media = server.connect("mail server", ClientType::MediaServer);
     let alice = server.log_in("alice");
     let ids: Vec<String> = (0..2).map(|_| server.submit(media, "invoice")).collect();
-    for offer in [server.invitation_of(alice, &ids[0]), server.invitation_of(alice, &ids[1])] {
+    for id in &ids {
+        let offer = server.invitation_of(alice, id);
         server.ack(alice, accept(&offer));
     }
+    (server, alice, ids)
+}
+
+/// She is being logged out, while a proxy is connected.
+fn logout_in_the_middle(text: &str) -> (Server, ClientRef, Vec<String>) {
+    let (mut server, alice, ids) = alice_with_two(text);
+    let proxy = server.connect("gateway", ClientType::Proxy);
+    one_request(&mut server, alice, 1, Request::RequestAgentLogout(RequestAgentLogout::default()));
+    (server, proxy, ids)
+}
+
+#[test]
+fn who_has_much_is_logged_out_in_steps_in_which_he_gets_and_does_nothing() {
+    let (mut server, alice, ids) = alice_with_two(CONFIGURATION);
     let next = server.connect("alice's tablet", ClientType::AgentApplication);
     let before = server.reported.len();
     one_request(&mut server, alice, 1, Request::RequestAgentLogout(RequestAgentLogout::default()));
@@ -102,15 +117,7 @@ fn who_has_much_is_logged_out_in_steps_in_which_he_gets_and_does_nothing() {
 
 #[test]
 fn a_restart_in_the_middle_of_a_logout_leaves_him_logged_in_with_the_rest() {
-    let mut server = Server::start();
-    server.engine.set_slices(Slices::of(1));
-    let media = server.connect("mail server", ClientType::MediaServer);
-    let alice = server.log_in("alice");
-    let ids: Vec<String> = (0..2).map(|_| server.submit(media, "invoice")).collect();
-    for offer in [server.invitation_of(alice, &ids[0]), server.invitation_of(alice, &ids[1])] {
-        server.ack(alice, accept(&offer));
-    }
-    one_request(&mut server, alice, 1, Request::RequestAgentLogout(RequestAgentLogout::default()));
+    let (server, _, ids) = logout_in_the_middle(CONFIGURATION);
     let mut server = server.restart(CONFIGURATION);
     let alice = server.connect("alice's desktop", ClientType::AgentApplication);
     let answer = server.ack(alice, login("alice")).agent_login.unwrap();
@@ -185,22 +192,6 @@ fn those_who_do_not_come_back_and_have_nothing_are_logged_out_at_once() {
     server.one_step(Input::Tick);
     assert_eq!(server.reported_since(before), ["EventAgentLogout"; 3]);
     assert!(!server.engine.has_more_work());
-}
-
-/// Alice is being logged out on one desktop, step by step, with two interactions.
-fn logout_in_the_middle(text: &str) -> (Server, ClientRef, Vec<String>) {
-    let mut server = Server::with(text);
-    server.engine.set_slices(Slices::of(1));
-    let media = server.connect("mail server", ClientType::MediaServer);
-    let alice = server.log_in("alice");
-    let ids: Vec<String> = (0..2).map(|_| server.submit(media, "invoice")).collect();
-    for id in &ids {
-        let offer = server.invitation_of(alice, id);
-        server.ack(alice, accept(&offer));
-    }
-    let proxy = server.connect("gateway", ClientType::Proxy);
-    one_request(&mut server, alice, 1, Request::RequestAgentLogout(RequestAgentLogout::default()));
-    (server, proxy, ids)
 }
 
 fn register_request(name: &str) -> Request {

@@ -83,6 +83,17 @@ impl Pull {
         }
     }
 
+    fn answer(&self, interactions: Vec<PulledInteraction>) -> ServerEnvelope {
+        let pulled = EventPulledInteractions {
+            view_id: self.view_id.clone(),
+            number_of_interactions: interactions.len() as u32,
+            interactions,
+            ..EventPulledInteractions::default()
+        };
+        let event = Some(Event::EventPulledInteractions(pulled));
+        ServerEnvelope { event, ..ServerEnvelope::default() }
+    }
+
     fn take_in(&mut self, key: InteractionKey, data: KeyValueList) {
         self.bytes += data.as_bytes().len();
         if let Some(before) = self.contents.insert(key, data) {
@@ -288,16 +299,8 @@ impl Engine {
                 InteractionProperties { interaction_id: self.id_of(row), ..InteractionProperties::default() };
             PulledInteraction { interaction: Some(interaction), session: None }
         });
-        let interactions: Vec<_> = ids.collect();
-        let number_of_interactions = interactions.len() as u32;
-        let pulled = EventPulledInteractions {
-            view_id: pull.view_id.clone(),
-            interactions,
-            number_of_interactions,
-            ..EventPulledInteractions::default()
-        };
-        let event = Some(Event::EventPulledInteractions(pulled));
-        self.remember_answer(&caller.clone(), &ServerEnvelope { event, ..ServerEnvelope::default() });
+        let answer = pull.answer(ids.collect());
+        self.remember_answer(caller, &answer);
     }
 
     /// Answers whoever waits for it with what the agent has been given and still handles, as it is now.
@@ -317,15 +320,7 @@ impl Engine {
             bytes += interaction.user_data.as_ref().map_or(0, |data| data.as_bytes().len());
             interactions.push(PulledInteraction { interaction: Some(interaction), session: None });
         }
-        let number_of_interactions = interactions.len() as u32;
-        let pulled = EventPulledInteractions {
-            view_id: pull.view_id.clone(),
-            interactions,
-            number_of_interactions,
-            ..EventPulledInteractions::default()
-        };
-        let event = Some(Event::EventPulledInteractions(pulled));
-        let mut answer = ServerEnvelope { event, ..ServerEnvelope::default() };
+        let mut answer = pull.answer(interactions);
         for (position, caller) in std::mem::take(&mut pull.callers).iter().enumerate() {
             answer.repeated = pull.again || position > 0;
             self.send_answer_to(caller, &mut answer);
